@@ -1,0 +1,3 @@
+//! twocan: a standing line between two people.
+
+pub mod ids;
