@@ -7,3 +7,8 @@ pub mod invite;
 pub mod negotiation;
 pub mod pairing;
 pub mod rendezvous;
+
+#[cfg(feature = "shell")]
+pub mod media;
+#[cfg(feature = "shell")]
+pub mod rt;
