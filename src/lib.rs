@@ -1,3 +1,5 @@
 //! twocan: a standing line between two people.
 
 pub mod ids;
+pub mod rendezvous;
+pub mod switchboard;
