@@ -7,6 +7,7 @@ pub mod invite;
 pub mod negotiation;
 pub mod pairing;
 pub mod rendezvous;
+pub mod switchboard;
 
 #[cfg(feature = "shell")]
 pub mod media;
