@@ -10,6 +10,11 @@ use super::{
     probe::{self, Flag},
 };
 
+/// Sound between the device and the codec.
+pub(super) const RAW_SOUND: &str = "audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved";
+/// Pictures between the camera and the codec.
+const RAW_PICTURE: &str = "video/x-raw,width=640,height=480,framerate=30/1,pixel-aspect-ratio=1/1";
+
 /// One chain that ends at webrtcbin; a clone is another handle to the same.
 #[derive(Debug, Clone)]
 pub(super) struct Chain {
@@ -31,7 +36,6 @@ enum Format {
 impl Chain {
     /// Opus from the microphone, in frames of 20 ms; passes only while all `flags` are set.
     pub(super) fn sound(pipeline: &gst::Pipeline, from: Option<&Origin>, flags: Vec<Flag>) -> Result<Self, MediaError> {
-        let raw = caps("audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved");
         let level = element("level").name("own-level").property("interval", 100_000_000_u64).build()?;
         let volume = element("volume").build()?;
         let encoder = element("opusenc")
@@ -45,7 +49,7 @@ impl Chain {
         let chain = [
             element("audioconvert").build()?,
             element("audioresample").build()?,
-            filter(&raw)?,
+            filter(RAW_SOUND)?,
             level,
             volume.clone(),
             encoder.clone(),
@@ -64,7 +68,6 @@ impl Chain {
         from: Option<&Origin>,
         flags: Vec<Flag>,
     ) -> Result<Self, MediaError> {
-        let raw = caps("video/x-raw,width=640,height=480,framerate=30/1,pixel-aspect-ratio=1/1");
         let encoder = element("vp8enc")
             .property("deadline", 1_i64)
             .property("cpu-used", 8_i32)
@@ -82,7 +85,7 @@ impl Chain {
             element("videoconvert").build()?,
             element("videoscale").build()?,
             element("videorate").property("drop-only", false).property("skip-to-first", true).build()?,
-            filter(&raw)?,
+            filter(RAW_PICTURE)?,
             encoder.clone(),
             payloader.clone(),
             caps.clone(),
@@ -171,13 +174,9 @@ pub(super) fn element(factory: &'static str) -> gst::element_factory::ElementBui
     gst::ElementFactory::make(factory)
 }
 
-pub(super) fn filter(caps: &gst::Caps) -> Result<gst::Element, MediaError> {
+pub(super) fn filter(caps: &str) -> Result<gst::Element, MediaError> {
+    let caps: gst::Caps = caps.parse()?;
     Ok(element("capsfilter").property("caps", caps).build()?)
-}
-
-pub(super) fn caps(text: &str) -> gst::Caps {
-    // Only called with texts written in this program; a mistake in one shows as a chain that does not link.
-    text.parse().unwrap_or_else(|_| gst::Caps::new_empty())
 }
 
 pub(super) fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, MediaError> {

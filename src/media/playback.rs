@@ -6,7 +6,7 @@ use gstreamer::{self as gst, prelude::*};
 
 use super::{
     Event, MediaError,
-    capture::{caps, element, filter, pad, set_device_buffer},
+    capture::{RAW_SOUND, element, filter, pad, set_device_buffer},
     devices::Origin,
     probe::{self, Flag},
 };
@@ -56,7 +56,7 @@ impl Chain {
             element("opusdec").property("use-inband-fec", true).property("plc", true).build()?,
             element("audioconvert").build()?,
             element("audioresample").build()?,
-            filter(&caps("audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved"))?,
+            filter(RAW_SOUND)?,
             level,
             volume.clone(),
             element("errorignore").property_from_str("convert-to", "ok").build()?,
