@@ -1,3 +1,5 @@
 //! twocan: a standing line between two people.
 
 pub mod ids;
+#[cfg(feature = "shell")]
+pub mod screen;
