@@ -46,6 +46,12 @@ impl Qr {
         Some(self)
     }
 
+    /// The fewest columns and rows it could do with.
+    pub(super) fn least(&self) -> (u16, u16) {
+        let least = Self { quiet: QUIET_LEAST, modules: self.modules.clone() };
+        (least.width(), least.height())
+    }
+
     /// Columns it takes.
     pub(super) fn width(&self) -> u16 {
         u16::try_from(self.side()).unwrap_or(u16::MAX)

@@ -3,7 +3,7 @@
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
-    style::{Color, Modifier, Style, Stylize},
+    style::{Color, Style, Stylize},
     text::{Line, Span},
     widgets::Paragraph,
 };
@@ -24,6 +24,10 @@ const MEASURE: u16 = 76;
 /// The narrowest column beside a QR code that still reads as text.
 const ASIDE: u16 = 26;
 
+/// Out of the fixed colour cube, so that no theme makes the state line unreadable.
+const BLACK: Color = Color::Indexed(16);
+const WHITE: Color = Color::Indexed(231);
+
 /// Draws `status` onto the whole frame.
 pub(super) fn draw(frame: &mut Frame<'_>, status: &Status, inks: Inks) {
     let keys = keys(status, frame.area().width);
@@ -38,6 +42,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, status: &Status, inks: Inks) {
     canvas.frame.render_widget(Paragraph::new(keys).centered(), foot);
 }
 
+const SCAN: &str = "Scan the code with the other side's phone, or open the link there:";
+
 struct Canvas<'a, 'b> {
     frame: &'a mut Frame<'b>,
     status: &'a Status,
@@ -49,23 +55,26 @@ impl Canvas<'_, '_> {
     fn talk(&mut self, head: Rect, body: Rect) {
         self.header(head);
         let column = centred(body, MEASURE);
-        let bar = if column.height >= 14 { 3 } else { 1 };
-        let gap = u16::from(column.height >= 10);
-        let [_, state, presence, _, own, far, _, devices, ending, notices] = Layout::vertical([
+        let bar = if column.height >= 16 { 3 } else { 1 };
+        let gap = u16::from(column.height >= 12);
+        let ended = u16::from(self.status.last_ending.is_some());
+        let [_, state, _, presence, _, own, far, _, devices, _, ending, notices] = Layout::vertical([
             Constraint::Length(gap),
             Constraint::Length(bar),
+            Constraint::Length(gap),
             Constraint::Length(1),
             Constraint::Length(gap),
             Constraint::Length(1),
             Constraint::Length(1),
             Constraint::Length(gap),
             Constraint::Length(1),
-            Constraint::Length(1),
+            Constraint::Length(gap),
+            Constraint::Length(ended * (1 + gap)),
             Constraint::Fill(1),
         ])
         .areas(column);
         self.state(state);
-        self.frame.render_widget(Line::from(self.status.presence()).centered(), presence);
+        self.presence(presence);
         self.meters(own, far);
         self.frame.render_widget(Line::from(devices_line(self.status)).dim().centered(), devices);
         if let Some(ended) = &self.status.last_ending {
@@ -77,7 +86,7 @@ impl Canvas<'_, '_> {
     /// The view until somebody is paired: the code, the link, and what to do with them.
     fn pairing(&mut self, head: Rect, body: Rect, link: &str) {
         let qr = Qr::new(link);
-        let below = 1 + 1 + link_rows(link, body.width) + 1;
+        let below = 1 + 1 + link_rows(link, body.width);
         let above = qr.clone().and_then(|qr| qr.fit(body.width, body.height.saturating_sub(below)));
         let whole = Rect { height: head.height + body.height, ..head };
         let beside = qr.clone().and_then(|qr| qr.fit(whole.width.saturating_sub(ASIDE), whole.height));
@@ -90,17 +99,23 @@ impl Canvas<'_, '_> {
 
     fn pairing_above(&mut self, head: Rect, body: Rect, code: &Qr, link: &str) {
         self.header(head);
-        let [state, square, text, address, notices] = Layout::vertical([
+        let needed = 1 + code.height() + 1 + link_rows(link, body.width);
+        let gap = u16::from(body.height >= needed + 8);
+        let [_, state, _, square, _, text, address, _, notices] = Layout::vertical([
+            Constraint::Length(gap),
             Constraint::Length(1),
+            Constraint::Length(gap),
             Constraint::Length(code.height()),
+            Constraint::Length(gap),
             Constraint::Length(1),
             Constraint::Length(link_rows(link, body.width)),
+            Constraint::Length(gap),
             Constraint::Fill(1),
         ])
         .areas(body);
         self.state(state);
         self.frame.render_widget(code, centred(square, code.width()));
-        self.frame.render_widget(Line::from(instruction(link)).centered(), text);
+        self.frame.render_widget(Line::from(instruction(link, SCAN)).centered(), text);
         self.link(address, link);
         self.notices(notices);
     }
@@ -110,7 +125,7 @@ impl Canvas<'_, '_> {
         self.frame.render_widget(code, square);
         let aside = Rect { x: aside.x + 2, width: aside.width.saturating_sub(2), ..aside };
         let headline = wrapped(&self.status.headline().1, aside.width);
-        let what = wrapped(instruction(link), aside.width);
+        let what = wrapped(instruction(link, SCAN), aside.width);
         let [name, _, state, _, text, _, address, _, notices] = Layout::vertical([
             Constraint::Length(1),
             Constraint::Length(1),
@@ -135,13 +150,14 @@ impl Canvas<'_, '_> {
         let small = code.map_or_else(
             || "The link is too long for a QR code.".to_owned(),
             |code| {
-                let (columns, rows) = (code.width() + ASIDE, code.height());
-                format!("This window is too small for the QR code: it needs {columns} columns and {rows} rows.")
+                let (columns, rows) = code.least();
+                let (columns, rows) = (columns + ASIDE, rows + 1);
+                format!("This window is too small for the QR code: that needs {columns} columns and {rows} rows.")
             },
         );
         let small = wrapped(&small, body.width);
         let gap = u16::from(body.height >= 10);
-        let [_, state, _, what, address, _, text, notices] = Layout::vertical([
+        let [_, state, _, what, address, _, text, _, notices] = Layout::vertical([
             Constraint::Length(gap),
             Constraint::Length(1),
             Constraint::Length(gap),
@@ -149,17 +165,19 @@ impl Canvas<'_, '_> {
             Constraint::Length(link_rows(link, body.width)),
             Constraint::Length(gap),
             Constraint::Length(rows(&small)),
+            Constraint::Length(gap),
             Constraint::Fill(1),
         ])
         .areas(body);
         self.state(state);
-        self.frame.render_widget(Line::from("Open this link on the other side:").centered(), what);
+        self.frame.render_widget(Line::from(instruction(link, "Open this link on the other side:")).centered(), what);
         self.link(address, link);
         self.frame.render_widget(Paragraph::new(small).centered(), text);
         self.notices(notices);
     }
 
     fn header(&mut self, area: Rect) {
+        let area = centred(area, area.width.saturating_sub(2));
         let server = self.status.server.as_deref().unwrap_or_default();
         let at = match self.status.line {
             LineState::Joined => Span::from(server.to_owned()).dim(),
@@ -184,6 +202,14 @@ impl Canvas<'_, '_> {
         self.frame.render_widget(Paragraph::new("").style(style), area);
         let middle = Rect { y: area.y + area.height / 2, height: area.height.min(1), ..area };
         self.frame.render_widget(Paragraph::new(text).centered().style(style), middle);
+    }
+
+    fn presence(&mut self, area: Rect) {
+        let dot = match self.status.far_here || self.status.far_props.is_some() {
+            true => Span::from("● ").fg(self.inks.of(Color::Green)),
+            false => Span::from("○ ").dim(),
+        };
+        self.frame.render_widget(Line::from(vec![dot, Span::from(self.status.presence())]).centered(), area);
     }
 
     fn meters(&mut self, own: Rect, far: Rect) {
@@ -234,42 +260,36 @@ impl Canvas<'_, '_> {
         let letters: Vec<char> = link.chars().collect();
         let lines: Vec<Line<'_>> =
             letters.chunks(width).map(|row| Line::from(row.iter().collect::<String>())).collect();
-        self.frame.render_widget(Paragraph::new(lines).fg(self.inks.of(Color::Cyan)), area);
+        self.frame.render_widget(Paragraph::new(lines), area);
     }
 }
 
 fn bar(mood: Mood, inks: Inks) -> Style {
-    let colour = match mood {
-        Mood::Paused => Color::Blue,
-        Mood::Open => Color::Green,
-        Mood::Waiting => Color::Gray,
-        Mood::Trouble => Color::Yellow,
+    let (ink, ground) = match mood {
+        Mood::Paused => (WHITE, Color::Indexed(25)),
+        Mood::Open => (BLACK, Color::Indexed(77)),
+        Mood::Waiting => (BLACK, Color::Indexed(252)),
+        Mood::Trouble => (BLACK, Color::Indexed(214)),
     };
-    match (inks, mood) {
-        (Inks::Plain, _) => Style::new().add_modifier(Modifier::REVERSED | Modifier::BOLD),
-        (Inks::Colour, Mood::Paused) => Style::new().fg(Color::Indexed(231)).bg(colour).bold(),
-        (Inks::Colour, Mood::Open | Mood::Waiting | Mood::Trouble) => {
-            Style::new().fg(Color::Indexed(16)).bg(colour).bold()
-        }
+    match inks {
+        Inks::Colour => Style::new().fg(ink).bg(ground).bold(),
+        Inks::Plain => Style::new().reversed().bold(),
     }
 }
 
-/// A bar from silence to as loud as it gets, in eighths of a cell.
+/// A line from silence to as loud as it gets, on a faint track.
 fn gauge_line(level: Option<f64>, width: u16, inks: Inks) -> Line<'static> {
-    let Some(level) = level else { return Line::default() };
+    let level = level.unwrap_or(METER_FLOOR);
     let share = ((level - METER_FLOOR) / -METER_FLOOR).clamp(0.0, 1.0);
-    let eighths = (share * f64::from(width) * 8.0).round();
-    let full = (eighths / 8.0).floor();
-    let rest = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the width of a terminal")]
-    let (full, part) = (full as usize, (eighths - full * 8.0) as usize);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to the width of a terminal")]
+    let full = (share * f64::from(width)).round() as usize;
     let colour = match level {
         loud if loud > -3.0 => Color::Red,
         good if good > -12.0 => Color::Yellow,
         _ => Color::Green,
     };
-    let text = format!("{}{}", "█".repeat(full), rest.get(part).copied().unwrap_or_default());
-    Line::from(text).fg(inks.of(colour))
+    let track = "─".repeat(usize::from(width).saturating_sub(full));
+    Line::from(vec![Span::from("━".repeat(full)).fg(inks.of(colour)).bold(), Span::from(track).dim()])
 }
 
 /// The keys and what they do, in as few lines as the width allows.
@@ -308,11 +328,12 @@ fn devices_line(status: &Status) -> String {
     format!("{microphone} · {camera} · {speaker}{volume}")
 }
 
-fn instruction(link: &str) -> &'static str {
+/// What to do with the link; `elsewhere` unless it only works on this machine.
+fn instruction<'a>(link: &str, elsewhere: &'a str) -> &'a str {
     let host = url::Url::parse(link).ok().and_then(|url| url.host_str().map(str::to_owned));
     match host.as_deref() {
         Some("localhost" | "127.0.0.1" | "[::1]") => "Open this link in a browser on this machine:",
-        Some(_) | None => "Scan the code with the other side's phone, or open the link there:",
+        Some(_) | None => elsewhere,
     }
 }
 
@@ -426,10 +447,10 @@ mod tests {
         assert!(seen.contains("talking") && seen.contains("tim is here, paused"), "{seen}");
         let full = |who: &str| {
             let row = seen.lines().find(|row| row.trim_start().starts_with(who)).unwrap();
-            row.chars().filter(|c| *c == '█').count()
+            row.chars().filter(|c| *c == '━').count()
         };
         assert_eq!(full("tim  "), 71, "{seen}");
-        assert_eq!(full("you  "), 35, "{seen}");
+        assert_eq!(full("you  "), 36, "{seen}");
     }
 
     #[test]
