@@ -69,10 +69,9 @@ where
     R: BufRead + Send + 'static,
 {
     let (sender, receiver) = channel::bounded(16);
-    #[expect(clippy::disallowed_methods, reason = "standard input can only be read by blocking")]
     std::thread::Builder::new().name("input".into()).spawn(move || {
         while let Ok(Some(line)) = read(&mut input) {
-            if async_std::task::block_on(sender.send(line)).is_err() {
+            if sender.send_blocking(line).is_err() {
                 break;
             }
         }
@@ -91,7 +90,6 @@ impl Writer {
     pub(super) fn new<W: Write + Send + 'static>(mut out: W) -> io::Result<Self> {
         let (sender, lines) = mpsc::sync_channel::<String>(WAITING_LIMIT);
         let (ended, done) = mpsc::channel();
-        #[expect(clippy::disallowed_methods, reason = "standard output can only be written by blocking")]
         std::thread::Builder::new().name("output".into()).spawn(move || {
             while let Ok(line) = lines.recv() {
                 if out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err() {

@@ -58,7 +58,7 @@ impl Tui {
                     | terminal::Event::FocusGained
                     | terminal::Event::FocusLost,
                 ) => {}
-                Err(channel::RecvError) => self.gone = true,
+                Err(_) => self.gone = true,
             }
         }
         None
@@ -116,10 +116,9 @@ impl Inks {
 /// Reads keys on a thread of its own, which sleeps in the kernel until there is one.
 fn keys() -> io::Result<channel::Receiver<terminal::Event>> {
     let (sender, receiver) = channel::bounded(16);
-    #[expect(clippy::disallowed_methods, reason = "keys can only be read by blocking")]
     std::thread::Builder::new().name("keys".into()).spawn(move || {
         while let Ok(event) = terminal::read() {
-            if async_std::task::block_on(sender.send(event)).is_err() {
+            if sender.send_blocking(event).is_err() {
                 break;
             }
         }

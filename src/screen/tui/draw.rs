@@ -9,10 +9,13 @@ use ratatui::{
 };
 
 use super::Inks;
-use crate::screen::{
-    event::LineState,
-    qr::Qr,
-    status::{Mood, Status},
+use crate::{
+    invite::Origin,
+    screen::{
+        event::LineState,
+        qr::Qr,
+        status::{Mood, Status},
+    },
 };
 
 /// The quietest sound that a meter shows, in dBFS.
@@ -330,11 +333,8 @@ fn devices_line(status: &Status) -> String {
 
 /// What to do with the link; `elsewhere` unless it only works on this machine.
 fn instruction<'a>(link: &str, elsewhere: &'a str) -> &'a str {
-    let host = url::Url::parse(link).ok().and_then(|url| url.host_str().map(str::to_owned));
-    match host.as_deref() {
-        Some("localhost" | "127.0.0.1" | "[::1]") => "Open this link in a browser on this machine:",
-        Some(_) | None => elsewhere,
-    }
+    let is_here = link.parse::<Origin>().is_ok_and(|origin| origin.is_loopback());
+    if is_here { "Open this link in a browser on this machine:" } else { elsewhere }
 }
 
 fn link_rows(link: &str, width: u16) -> u16 {
