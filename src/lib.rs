@@ -1,5 +1,7 @@
 //! twocan: a standing line between two people.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test has to get its first instant from somewhere"))]
+
 pub mod call;
 pub mod conversation;
 pub mod ids;
@@ -10,6 +12,10 @@ pub mod rendezvous;
 pub mod switchboard;
 
 #[cfg(feature = "shell")]
+pub mod bookmarks;
+#[cfg(feature = "shell")]
 pub mod media;
 #[cfg(feature = "shell")]
 pub mod rt;
+#[cfg(feature = "shell")]
+pub mod screen;
