@@ -156,11 +156,7 @@ pub(super) fn set_device_buffer(device: &gst::Element) {
 }
 
 /// Adds the chain to the pipeline and links it, behind `source` if there is one.
-fn assemble(
-    pipeline: &gst::Pipeline,
-    source: Option<&gst::Element>,
-    chain: &[gst::Element],
-) -> Result<(), MediaError> {
+fn assemble(pipeline: &gst::Pipeline, source: Option<&gst::Element>, chain: &[gst::Element]) -> Result<(), MediaError> {
     pipeline.add_many(chain)?;
     gst::Element::link_many(chain)?;
     if let (Some(source), Some(first)) = (source, chain.first()) {

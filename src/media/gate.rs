@@ -10,10 +10,7 @@ use std::{
 
 use gstreamer::{self as gst, prelude::*};
 
-use super::{
-    Event, capture, playback,
-    probe::Flag,
-};
+use super::{Event, capture, playback, probe::Flag};
 use crate::{
     conversation::{Gate, Switch, Track},
     rt::Sender,
@@ -89,7 +86,8 @@ impl Handle {
 /// Starts the gate's thread.
 pub(super) fn start(events: Sender<Event>) -> std::io::Result<(Handle, JoinHandle<()>)> {
     let (commands, inbox) = mpsc::channel();
-    let worker = Worker { events, devices: None, gate: Gate::Closed, microphone: Switch::On, camera: Switch::On, volume: 100 };
+    let worker =
+        Worker { events, devices: None, gate: Gate::Closed, microphone: Switch::On, camera: Switch::On, volume: 100 };
     let thread = thread::Builder::new().name("gate".into()).spawn(move || worker.run(&inbox))?;
     Ok((Handle { commands, open: Flag::default() }, thread))
 }
@@ -176,7 +174,9 @@ impl Worker {
                 scope.spawn(move || {
                     if !unlock(element, pipeline) {
                         shut(element);
-                        let _ = self.events.try_send(Event::Notice(format!("the {name} cannot be opened: going on without")));
+                        let _ = self
+                            .events
+                            .try_send(Event::Notice(format!("the {name} cannot be opened: going on without")));
                     }
                 });
             }

@@ -73,12 +73,7 @@ pub(super) struct Peer {
 
 impl Peer {
     /// Makes everything that does not depend on who offers: elements, chains, pads. No device is opened, no packet sent.
-    pub(super) fn new(
-        options: &Options,
-        ends: &Ends,
-        open: &Flag,
-        events: &Sender<Event>,
-    ) -> Result<Self, MediaError> {
+    pub(super) fn new(options: &Options, ends: &Ends, open: &Flag, events: &Sender<Event>) -> Result<Self, MediaError> {
         let pipeline = gst::Pipeline::new();
         // A device as clock would stop when the gate closes it.
         pipeline.use_clock(Some(&gst::SystemClock::obtain()));
@@ -149,11 +144,6 @@ impl Peer {
         {
             tracing::debug!(%error, "not sent on the data channel");
         }
-    }
-
-    /// Takes the pipeline's word that its latency changed; called from a thread that may block.
-    pub(super) fn recalculate_latency(&self) {
-        let _ = self.pipeline.recalculate_latency();
     }
 
     fn describe(&self, kind: SdpType) -> Result<(), MediaError> {
@@ -423,7 +413,8 @@ fn report_error(error: &gst::message::Error, reporter: &Reporter) {
 }
 
 fn parse(sdp: &Sdp) -> Result<SDPMessage, MediaError> {
-    SDPMessage::parse_buffer(sdp.as_str().as_bytes()).map_err(|error| MediaError::Negotiation(error.message.to_string()))
+    SDPMessage::parse_buffer(sdp.as_str().as_bytes())
+        .map_err(|error| MediaError::Negotiation(error.message.to_string()))
 }
 
 /// The payload types of Opus and VP8 in an offer; ours, where it names none.

@@ -130,8 +130,11 @@ fn speaker(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, Medi
 fn window(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, MediaError> {
     let sink = match origin {
         Origin::Window => {
-            let bin = gst::parse::bin_from_description("queue max-size-buffers=2 leaky=downstream ! videoscale ! videoconvert ! autovideosink", true)
-                .map_err(|error| MediaError::Setup(error.to_string()))?;
+            let bin = gst::parse::bin_from_description(
+                "queue max-size-buffers=2 leaky=downstream ! videoscale ! videoconvert ! autovideosink",
+                true,
+            )
+            .map_err(|error| MediaError::Setup(error.to_string()))?;
             bin.upcast()
         }
         Origin::Report | Origin::Tone(_) | Origin::Picture(_) | Origin::Device(_) => picture_report(events.clone())?,

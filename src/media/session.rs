@@ -21,8 +21,19 @@ use crate::{
 
 /// Elements that no call can do without, and which Debian package brings each is said in the README.
 const NEEDED: [&str; 13] = [
-    "webrtcbin", "nicesrc", "dtlsdec", "srtpdec", "sctpenc", "opusenc", "opusdec", "rtpopuspay", "vp8enc", "vp8dec",
-    "level", "errorignore", "autovideosink",
+    "webrtcbin",
+    "nicesrc",
+    "dtlsdec",
+    "srtpdec",
+    "sctpenc",
+    "opusenc",
+    "opusdec",
+    "rtpopuspay",
+    "vp8enc",
+    "vp8dec",
+    "level",
+    "errorignore",
+    "autovideosink",
 ];
 
 pub(super) enum Command {
