@@ -134,7 +134,7 @@ impl Media {
     }
 
     /// How loud the far side is played: 100 is as it came.
-    pub fn set_volume(&self, percent: u8) {
+    pub fn set_volume(&self, percent: u32) {
         self.gate.set_volume(percent);
     }
 }

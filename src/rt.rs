@@ -57,6 +57,21 @@ pub async fn sleep_until(at: Option<Instant>) {
     }
 }
 
+/// Waits until the system asks this program to end, by SIGTERM, SIGINT or SIGHUP.
+///
+/// Errors: the system does not let signals be watched.
+pub fn terminated() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()]
+        .into_iter()
+        .map(signal)
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(std::future::poll_fn(move |context| {
+        let ready = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+        if ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    }))
+}
+
 /// What `work` gives if it ends within `limit`.
 pub async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     future::timeout(limit, work).await.ok()

@@ -31,7 +31,7 @@ enum Command {
     Detach(mpsc::Sender<()>),
     Set(Gate),
     Switch(Track, Switch),
-    Volume(u8),
+    Volume(u32),
     Stop,
 }
 
@@ -57,7 +57,7 @@ impl Handle {
         self.send(Command::Switch(track, switch));
     }
 
-    pub(super) fn set_volume(&self, percent: u8) {
+    pub(super) fn set_volume(&self, percent: u32) {
         self.send(Command::Volume(percent));
     }
 
@@ -98,7 +98,7 @@ struct Worker {
     gate: Gate,
     microphone: Switch,
     camera: Switch,
-    volume: u8,
+    volume: u32,
 }
 
 impl Worker {

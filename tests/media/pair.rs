@@ -10,7 +10,7 @@ use twocan::{
     conversation::Gate,
     ids::SessionId,
     media::{Choice, Event, Media, Options},
-    negotiation::SdpType,
+    negotiation::{Sdp, SdpType},
     rt,
 };
 
@@ -66,6 +66,20 @@ impl Side {
     }
 }
 
+impl Side {
+    /// Everything that happens until so many events have fitted.
+    pub fn collect(&self, count: usize, fits: impl Fn(&Event) -> bool) -> Vec<Event> {
+        let mut all = Vec::new();
+        for _ in 0..count {
+            let last = self.wait("more", |event| {
+                fits(event) || matches!(event, Event::Tone(_) | Event::Picture(_))
+            });
+            all.push(last);
+        }
+        all
+    }
+}
+
 impl Pair {
     pub fn new() -> Self {
         let sides = [Side::new("440", "red"), Side::new("660", "blue")];
@@ -80,8 +94,7 @@ impl Pair {
 
     /// Lets `offerer` begin a call, and carries words until both channels are open.
     pub fn connect(&mut self, offerer: usize) {
-        self.calls += 1;
-        self.session = SessionId::from_bits(self.calls);
+        self.next_session();
         self.command(offerer, MediaCommand::Offer);
         let mut open = [false; 2];
         let until = Instant::now() + LIMIT;
@@ -120,6 +133,46 @@ impl Pair {
 
     pub fn set_gate(&self, side: usize, gate: Gate) {
         self.sides[side].media.set_gate(gate);
+    }
+
+    pub fn next_session(&mut self) {
+        self.calls += 1;
+        self.session = SessionId::from_bits(self.calls);
+    }
+
+    pub fn close(&self) {
+        self.command(0, MediaCommand::Close);
+        self.command(1, MediaCommand::Close);
+    }
+
+    pub fn described(&self, side: usize, kind: SdpType) -> Sdp {
+        let is_it =
+            |event: &Event| matches!(event, Event::Call(_, MediaEvent::Described(described, _)) if *described == kind);
+        match self.sides[side].wait("a description", is_it) {
+            Event::Call(_, MediaEvent::Described(_, sdp)) => sdp,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits until nothing but silence has reached `side` for 10 frames' time.
+    pub fn hear_nothing_more(&self, side: usize) {
+        let until = Instant::now() + LIMIT;
+        let mut last = Instant::now();
+        while last.elapsed() < Duration::from_millis(200) {
+            assert!(Instant::now() < until, "still heard");
+            match self.sides[side].events.try_recv() {
+                Ok(Event::Tone(Some(_))) => last = Instant::now(),
+                Ok(_) => {}
+                Err(_) => std::thread::sleep(Duration::from_micros(200)),
+            }
+        }
+    }
+
+    /// Waits until `side` sees a picture of this colour.
+    pub fn see(&self, side: usize, colour: [u8; 3]) {
+        let near = |seen: &[u8; 3]| seen.iter().zip(colour).all(|(seen, wanted)| seen.abs_diff(wanted) < 40);
+        let seen = |event: &Event| matches!(event, Event::Picture(picture) if near(&picture.rgb));
+        self.sides[side].wait(&format!("{colour:?}"), seen);
     }
 
     /// Waits until `side` hears a tone of `hz`.
