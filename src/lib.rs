@@ -3,3 +3,11 @@
 pub mod ids;
 pub mod rendezvous;
 pub mod switchboard;
+
+#[cfg(feature = "shell")]
+pub mod run {
+    //! Clock, sockets and media brought together with the core.
+    pub mod serve;
+}
+#[cfg(feature = "shell")]
+pub mod server;
