@@ -10,13 +10,13 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant, SystemTime},
 };
 
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
 use url::Url;
 
 use certificate::Certificate;
@@ -118,17 +118,18 @@ pub struct Server {
 impl Server {
     /// Starts a server; returns once it accepts connections.
     pub fn start(options: Options) -> Result<Self, ServerError> {
-        let (listeners, port) = listen::bind(&options.listen, options.port)?;
-        let network = addresses::reachable(&options.listen);
-        let certificate = Certificate::load_or_make(&options.state.join("server"), &network)?;
-        let urls = Urls::new(&options.listen, &network, port)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listeners = {
-            let _inside = runtime.enter();
-            listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<Result<Vec<_>, _>>()?
-        };
         let (stop, stopped) = oneshot::channel();
-        let thread = run_in_thread(move || runtime.block_on(run(listeners, Arc::new(certificate), stopped)))?;
+        let (report, reported) = mpsc::channel();
+        let thread = run_in_thread(move || match Prepared::new(&options) {
+            Ok(prepared) => {
+                let _ = report.send(Ok((prepared.port, prepared.urls.clone()))); // Whoever started it waits for this.
+                prepared.run(stopped);
+            }
+            Err(error) => {
+                let _ = report.send(Err(error));
+            }
+        })?;
+        let (port, urls) = reported.recv().map_err(io::Error::other)??;
         tracing::info!(port, "the server is up");
         Ok(Self { port, urls, stop: Some(stop), thread: Some(thread) })
     }
@@ -177,18 +178,44 @@ impl Urls {
     }
 }
 
-/// The server's whole life.
-async fn run(listeners: Vec<tokio::net::TcpListener>, certificate: Arc<Certificate>, stopped: oneshot::Receiver<()>) {
-    let hub = Arc::new(Hub::new());
-    for listener in listeners {
-        spawn(listen::accept(listener, certificate.clone(), hub.clone()));
+/// A server that has everything it needs and has not begun.
+struct Prepared {
+    runtime: Runtime,
+    listeners: Vec<TcpListener>,
+    certificate: Arc<Certificate>,
+    port: u16,
+    urls: Urls,
+}
+
+impl Prepared {
+    fn new(options: &Options) -> Result<Self, ServerError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (listeners, port) = {
+            let _inside = runtime.enter();
+            listen::bind(&options.listen, options.port)?
+        };
+        let network = addresses::reachable(&options.listen);
+        let certificate = Certificate::load_or_make(&options.state.join("server"), &network)?;
+        let urls = Urls::new(&options.listen, &network, port)?;
+        Ok(Self { runtime, listeners, certificate: Arc::new(certificate), port, urls })
     }
-    tokio::select! {
-        _ = stopped => {}
-        () = hub.keep_deadlines() => {}
+
+    /// The server's whole life.
+    fn run(self, stopped: oneshot::Receiver<()>) {
+        let Self { runtime, listeners, certificate, .. } = self;
+        runtime.block_on(async {
+            let hub = Arc::new(Hub::new());
+            for listener in listeners {
+                spawn(listen::accept(listener, certificate.clone(), hub.clone()));
+            }
+            tokio::select! {
+                _ = stopped => {}
+                () = hub.keep_deadlines() => {}
+            }
+            hub.close_all();
+            let _ = tokio::time::timeout(FAREWELL, hub.emptied()).await;
+        });
     }
-    hub.close_all();
-    let _ = tokio::time::timeout(FAREWELL, hub.emptied()).await;
 }
 
 /// The server is tokio's and its caller's runtime may not be; so it gets a thread.

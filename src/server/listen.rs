@@ -2,12 +2,12 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
@@ -25,10 +25,18 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How long to wait before accepting again when the system is out of something.
 const SHORTAGE: Duration = Duration::from_millis(100);
 
+/// What the system keeps of what a client does not take: small, so that a slow reader shows.
+///
+/// Left to itself, Linux keeps up to 4 MiB, and the limits on what waits for a connection would come that much later.
+const SEND_BUFFER: u32 = 128 * 1024;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
 /// The first byte of every TLS connection, and of no HTTP request.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Binds every address, and tells the port, which is the same for all.
+/// Binds every address, and tells the port, which is the same for all; to be called inside the runtime.
 pub(super) fn bind(listen: &[IpAddr], port: u16) -> Result<(Vec<TcpListener>, u16), ServerError> {
     let mut listeners = if listen.is_empty() { bind_everywhere(port)? } else { Vec::new() };
     for &address in listen {
@@ -36,12 +44,8 @@ pub(super) fn bind(listen: &[IpAddr], port: u16) -> Result<(Vec<TcpListener>, u1
         let port = listeners.first().map_or(Ok(port), |listener| listener.local_addr().map(|a| a.port()))?;
         listeners.push(bind_one(address, port)?);
     }
-    let mut bound = port;
-    for listener in &listeners {
-        listener.set_nonblocking(true)?;
-        bound = listener.local_addr()?.port();
-    }
-    Ok((listeners, bound))
+    let port = listeners.first().map_or(Ok(port), |listener| listener.local_addr().map(|a| a.port()))?;
+    Ok((listeners, port))
 }
 
 fn bind_everywhere(port: u16) -> Result<Vec<TcpListener>, ServerError> {
@@ -60,7 +64,17 @@ fn bind_everywhere(port: u16) -> Result<Vec<TcpListener>, ServerError> {
 }
 
 fn bind_one(address: IpAddr, port: u16) -> Result<TcpListener, ServerError> {
-    TcpListener::bind(SocketAddr::new(address, port)).map_err(|error| {
+    let bound = match address {
+        IpAddr::V4(_) => TcpSocket::new_v4(),
+        IpAddr::V6(_) => TcpSocket::new_v6(),
+    }
+    .and_then(|socket| {
+        socket.set_reuseaddr(true)?;
+        socket.set_send_buffer_size(SEND_BUFFER)?; // Each accepted connection has it from the listener.
+        socket.bind(SocketAddr::new(address, port))?;
+        socket.listen(BACKLOG)
+    });
+    bound.map_err(|error| {
         let kind = error.kind();
         if kind == io::ErrorKind::AddrInUse {
             ServerError::PortTaken { port }
@@ -75,7 +89,7 @@ fn bind_one(address: IpAddr, port: u16) -> Result<TcpListener, ServerError> {
 }
 
 /// Takes connections in, for ever.
-pub(super) async fn accept(listener: tokio::net::TcpListener, certificate: Arc<Certificate>, hub: Arc<Hub>) {
+pub(super) async fn accept(listener: TcpListener, certificate: Arc<Certificate>, hub: Arc<Hub>) {
     let router = http::router(hub);
     loop {
         match listener.accept().await {
@@ -110,8 +124,8 @@ mod tests {
     use super::*;
     use crate::server::LOOPBACK;
 
-    #[test]
-    fn a_taken_port_and_an_absent_address_are_told_apart() {
+    #[tokio::test]
+    async fn a_taken_port_and_an_absent_address_are_told_apart() {
         let (_held, port) = bind(&[LOOPBACK], 0).unwrap();
         assert!(matches!(bind(&[LOOPBACK], port), Err(ServerError::PortTaken { port: taken }) if taken == port));
         assert!(matches!(bind(&[], port), Err(ServerError::PortTaken { .. })));
@@ -119,15 +133,15 @@ mod tests {
         assert!(matches!(bind(&[absent], 0), Err(ServerError::NoSuchAddress { address }) if address == absent));
     }
 
-    #[test]
-    fn several_addresses_share_one_free_port() {
+    #[tokio::test]
+    async fn several_addresses_share_one_free_port() {
         let (listeners, port) = bind(&[LOOPBACK, "127.0.0.2".parse().unwrap()], 0).unwrap();
         assert_eq!(listeners.len(), 2);
         assert!(port != 0 && listeners.iter().all(|l| l.local_addr().unwrap().port() == port));
     }
 
-    #[test]
-    fn everywhere_holds_ipv4() {
+    #[tokio::test]
+    async fn everywhere_holds_ipv4() {
         let (_held, port) = bind(&[], 0).unwrap();
         std::net::TcpStream::connect((LOOPBACK, port)).unwrap();
     }

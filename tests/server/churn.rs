@@ -64,5 +64,5 @@ async fn visit(port: u16, number: usize, round: usize) {
             }
         }
     }
-    if (number + round) % 2 == 0 { client.leaves().await } else { drop(client) }
+    if (number + round).is_multiple_of(2) { client.leaves().await } else { drop(client) }
 }

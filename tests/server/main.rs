@@ -1,5 +1,12 @@
 //! The server from outside: real sockets on loopback, events awaited with a deadline.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test says by panicking that it cannot go on, and may start what it likes"
+)]
+
 mod churn;
 mod http;
 mod life;
