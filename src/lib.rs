@@ -18,4 +18,10 @@ pub mod media;
 #[cfg(feature = "shell")]
 pub mod rt;
 #[cfg(feature = "shell")]
+pub mod run;
+#[cfg(feature = "shell")]
 pub mod screen;
+#[cfg(feature = "shell")]
+pub mod server;
+#[cfg(feature = "shell")]
+pub mod socket;

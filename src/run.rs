@@ -1,5 +1,6 @@
 //! What each command does: clock, sockets, media and screen around the core.
 
+pub mod serve;
 pub mod talk;
 
 use thiserror::Error;

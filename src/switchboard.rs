@@ -21,83 +21,15 @@ use crate::{
 mod model;
 #[cfg(test)]
 mod tests;
+mod traffic;
+
+pub use traffic::{CloseCode, ConnectionId, Input, Output};
 
 /// How long a connection may take to say `HELLO`: 10 s.
 pub const HELLO_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the holder of a uid may take to answer when another asks for it: 3 s.
 pub const HOLDER_LIMIT: Duration = Duration::from_secs(3);
-
-/// Names a connection; the caller numbers them and never uses a number twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId(pub u64);
-
-/// What happened on a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input<'a> {
-    /// It is open; the first input of every connection.
-    Opened,
-    /// A text message came, of at most [`MESSAGE_LIMIT`] bytes.
-    Text(&'a str),
-    /// A binary message came.
-    Binary,
-    /// A message came that is longer than [`MESSAGE_LIMIT`].
-    TooLarge,
-    /// A frame without a message came: a ping or a pong.
-    Frame,
-    /// It is gone, or going, or too slow to be kept.
-    Closed,
-}
-
-/// What to do on a connection, in this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Send a text message.
-    Send {
-        /// The connection to send on.
-        to: ConnectionId,
-        /// The message; shared between all who get the same.
-        text: Arc<str>,
-    },
-    /// Send a ping, so that a live connection answers.
-    Ping {
-        /// The connection to ping.
-        to: ConnectionId,
-    },
-    /// Close, once everything queued before is sent; the connection need not be reported as closed.
-    Close {
-        /// The connection to close.
-        to: ConnectionId,
-        /// The code of the close frame.
-        code: CloseCode,
-        /// The reason in the close frame.
-        reason: &'static str,
-    },
-}
-
-/// Why a connection is closed, as the close frame says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseCode {
-    /// 1000: what the connection was for is over.
-    Normal,
-    /// 1001: the connection no longer answers.
-    Away,
-    /// 1002: the client did not keep to the protocol.
-    Protocol,
-    /// 1009: a message was too large.
-    TooLarge,
-}
-
-impl From<CloseCode> for u16 {
-    fn from(code: CloseCode) -> u16 {
-        match code {
-            CloseCode::Normal => 1000,
-            CloseCode::Away => 1001,
-            CloseCode::Protocol => 1002,
-            CloseCode::TooLarge => 1009,
-        }
-    }
-}
 
 /// The state of all connections; see the module.
 #[derive(Debug, Default)]
@@ -410,10 +342,8 @@ impl Switchboard {
     /// Refuses to register a connection, and closes it.
     fn turn_away(&mut self, id: ConnectionId, refusal: Refusal<'_>) {
         self.refuse(id, refusal);
-        let reason = match refusal {
-            Refusal::InvalidPeerUid | Refusal::PeerUidTaken => "invalid peer uid",
-            _ => "invalid protocol",
-        };
+        let about_uid = matches!(refusal, Refusal::InvalidPeerUid | Refusal::PeerUidTaken);
+        let reason = if about_uid { "invalid peer uid" } else { "invalid protocol" };
         self.dismiss(id, CloseCode::Protocol, reason);
     }
 

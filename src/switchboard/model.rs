@@ -258,7 +258,6 @@ fn sorted(lines: Vec<String>) -> BTreeMap<u64, Vec<String>> {
 fn any_course_of_events_ends_as_in_the_simple_model() {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| RandomState::new().hash_one("seed"));
-    println!("SEED={seed} repeats this run");
     let mut dice = Dice(seed);
     for round in 0..300 {
         let (mut board, mut model, mut opened) = (Board::new(), Model::default(), 0);

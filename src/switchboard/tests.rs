@@ -9,7 +9,7 @@ pub(super) struct Board {
 }
 
 impl Board {
-    #[allow(
+    #[expect(
         clippy::disallowed_methods,
         reason = "an Instant cannot be made from nothing; which one it is does not matter"
     )]
