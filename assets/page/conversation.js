@@ -1,56 +1,40 @@
 // One standing conversation: pairing, presence, pause, and its call.
 //
-// It decides and does nothing: no clock, socket, microphone or page. `handle(now, input)` changes its state and queues
-// outputs; the caller drains them with `poll()` and calls again, with a `deadline` input, when `deadline()` has come.
-// Times are milliseconds on any clock that does not jump.
+// Sans-IO: no clock, socket, microphone or page. Whoever owns one feeds it inputs by `handle(now, input)`, drains
+// `poll()` after each, and wakes it with a `deadline` input at `deadline()`. The native peer's `conversation.rs` is its
+// twin. Times are milliseconds on any clock that does not jump.
 
+import { Backoff } from "./backoff.js";
+import { Call } from "./call.js";
 import { newSession, parseId, uidOf } from "./ids.js";
 import * as say from "./negotiation.js";
 import { sameProof } from "./pairing.js";
 import * as wire from "./rendezvous.js";
 
-/** How long an offer may stay unanswered: 60 s. */
-export const SETUP_LIMIT = 60_000;
-/** How long an answered call may take until its data channel is open: 10 s. */
-export const CONNECT_LIMIT = 10_000;
-/** How long the far side may take to answer a hang-up: 5 s. */
-export const HANGUP_LIMIT = 5_000;
-/** How often a connected side says that it lives: 1 s. */
-export const PING_EVERY = 1_000;
-/** How long a connected far side may be silent: 3 s. */
-export const SILENCE_LIMIT = 3_000;
-/** How long it may be silent once its line is gone: 1.5 s. */
-export const LEFT_LIMIT = 1_500;
-/** How long the server may take to let this side in, or to answer when asked whether it lives. */
-export const LINE_LIMIT = 10_000;
+/** How long the server may take to let this side in, with room for its check of a half-dead holder. */
+export const REGISTER_LIMIT = 15_000;
+/** How long it may take to answer when asked whether it is still there. */
 export const PROBE_LIMIT = 3_000;
-
-const FIRST_DELAY = 250;
-const KEEN_DELAY = 2_000;
-const KEEN_FOR = 120_000;
-const LONGEST_DELAY = 10_000;
-/** A wake-up that comes later than this was slept through, and its deadline judges nobody. */
-const OVERSLEPT = 2_000;
-
-const IDLE = Object.freeze({ kind: "idle" });
 
 export class Conversation {
   /**
-   * `pairing` is `{ kind: "unpaired", until }` (shows a code until then), `{ kind: "accepting", far, accept, accepted }`
-   * (came by a link; the proof to send and the one to expect) or `{ kind: "paired", far }`. `alone`: nothing else can
-   * be using this side's uid, so that a server which says so means a dead connection of ours. `random()` is in [0, 1).
+   * `pairing` is `{ kind: "waiting", until }` (shows a code until then), `{ kind: "accepting", far, accept, accepted }`
+   * (came by a link; the proof to send and the one to expect) or `{ kind: "paired", far }`; later it may be `expired`
+   * or `refused`. `alone`: nothing else in this browser has the conversation, so that a server which says its uid is
+   * taken means a dead connection of this page. `random()` is in [0, 1).
    */
-  constructor({ convo, me, pairing, alone = false, camera = true, random = Math.random, session = newSession }) {
-    Object.assign(this, { convo, me, pairing, alone, camera, random, newSession: session });
-    this.line = { kind: "offline", until: Infinity };
-    this.lostAt = null;
-    this.delay = 0;
-    this.members = new Set();
+  constructor({ convo, me, pairing, alone, camera, random = Math.random, session = newSession }) {
+    Object.assign(this, { convo, me, pairing, alone, camera, newSession: session });
+    this.line = { kind: "idle" };
+    this.backoff = new Backoff(random);
+    this.farHere = false;
+    this.farProps = null;
     this.paused = true;
     this.muted = false;
-    this.call = IDLE;
-    this.farProps = null;
+    /** The proof that pairs, kept for a far side that did not get it. */
+    this.reply = null;
     this.outputs = [];
+    this.makeCall();
   }
 
   /** The next thing to do, or undefined. */
@@ -58,101 +42,70 @@ export class Conversation {
     return this.outputs.shift();
   }
 
-  /** When to call again with a `deadline` input; Infinity if nothing is awaited. */
+  /** When a `deadline` input is due; Infinity if nothing is awaited. */
   deadline() {
-    const { line, call, pairing } = this;
-    return Math.min(line.until ?? Infinity, call.until ?? Infinity, call.pingAt ?? Infinity, pairing.until ?? Infinity);
+    const code = this.pairing.kind === "waiting" ? this.pairing.until : Infinity;
+    return Math.min(this.line.until ?? Infinity, code, this.call.deadline());
   }
 
-  /** Whether the other side is in the room. */
-  get farHere() {
-    return this.line.kind === "joined" && this.pairing.far !== undefined && this.members.has(this.farUid);
-  }
-
-  get farUid() {
-    return uidOf(this.pairing.far, this.convo);
-  }
-
+  /** Takes note of what happened; drain `poll()` afterwards. */
   handle(now, input) {
-    switch (input.type) {
-      case "start":
-      case "wake":
-        return this.wake(now);
-      case "socketOpen":
-        return this.socketOpen(now);
-      case "socketClosed":
-        return this.socketClosed(now);
-      case "line":
-        return this.heard(now, wire.parseServerLine(input.text));
-      case "checked":
-        return this.checked(now, input);
-      case "unpause":
-        return this.setPaused(now, false);
-      case "pause":
-        return this.setPaused(now, true);
-      case "mute":
-        return this.changed(() => (this.muted = input.on));
-      case "camera":
-        return this.changed(() => (this.camera = input.on));
-      case "hangUp":
-        return this.hangUp(now);
-      case "takeOver":
-        return this.takeOver(now);
-      case "letGo":
-        return this.letGo();
-      case "deadline":
-        return this.expire(now);
-      default:
-        return this.media(now, input);
-    }
+    const inputs = {
+      wake: () => this.wake(now),
+      socketOpen: () => this.socketOpen(now),
+      socketClosed: () => this.socketClosed(now),
+      line: () => this.heard(now, wire.parseServerLine(input.text)),
+      checked: () => this.checked(input),
+      unpause: () => this.setPaused(false),
+      pause: () => this.setPaused(true),
+      mute: () => (this.muted = input.on),
+      camera: () => (this.camera = input.on),
+      hangUp: () => this.hangUp(now),
+      takeOver: () => this.takeOver(now),
+      letGo: () => this.letGo(now),
+      media: () => this.call.heard(now, input.told),
+      deadline: () => this.expire(now),
+    };
+    inputs[input.type]();
+    this.syncProps();
+    this.drainCall();
+    this.beginIfWanted(now);
+    this.drainCall();
   }
 
   out(type, fields) {
     this.outputs.push({ ...fields, type });
   }
 
-  event(name, fields) {
-    this.out("event", { name, ...fields });
-  }
-
   // ── the line ──
 
+  /** The page begins, is looked at again, or the network is back: the line is made, or asked whether it lives. */
   wake(now) {
-    if (this.line.kind === "offline" && !this.isOver()) {
-      this.delay = 0;
+    if (this.pairing.kind === "refused") return;
+    if (this.line.kind === "idle" || this.line.kind === "offline") {
       this.connect(now);
     } else if (this.line.kind === "joined" && this.line.until === undefined) {
       this.line = { kind: "joined", until: now + PROBE_LIMIT };
-      this.out("send", { text: wire.peerList() });
+      this.send(wire.peerList());
     }
   }
 
-  isOver() {
-    return this.pairing.kind === "refused";
-  }
-
   connect(now) {
-    this.line = { kind: "connecting", until: now + LINE_LIMIT };
+    this.line = { kind: "connecting", until: now + REGISTER_LIMIT };
     this.out("connect");
-    this.event("line");
   }
 
   socketOpen(now) {
     if (this.line.kind !== "connecting") return;
-    this.line = { kind: "registering", until: now + LINE_LIMIT };
-    this.out("send", { text: wire.hello(uidOf(this.me, this.convo)) });
+    this.line = { kind: "registering", until: now + REGISTER_LIMIT };
+    this.send(wire.hello(uidOf(this.me, this.convo)));
   }
 
   socketClosed(now) {
-    if (this.line.kind === "taken" || this.line.kind === "offline") return;
-    this.lostAt ??= now;
-    this.members.clear();
-    const cap = now - this.lostAt < KEEN_FOR ? KEEN_DELAY : LONGEST_DELAY;
-    this.delay = Math.min(this.delay === 0 ? FIRST_DELAY : this.delay * 2, cap);
-    this.line = { kind: "offline", until: now + this.delay * (0.8 + 0.4 * this.random()) };
-    this.event("line");
-    // Nobody can answer an offer whose line is gone: it is made anew when both are back.
-    if (this.call.kind === "pendingOutgoing") this.drop();
+    if (["idle", "taken", "offline"].includes(this.line.kind)) return;
+    this.line = { kind: "offline", until: this.backoff.next(now) };
+    this.call.lineLost();
+    this.farHere = false;
   }
 
   dropLine(now) {
@@ -164,322 +117,191 @@ export class Conversation {
     if (this.line.kind !== "taken") return;
     // Whoever held the uid is letting go, but its connection may outlive it for a moment.
     this.alone = true;
-    this.delay = 0;
+    this.backoff.reset();
     this.connect(now);
   }
 
-  /** Another tab has taken this conversation over. */
-  letGo() {
-    if (this.call.kind === "datachanEstablished") this.data(say.hangup(this.call.sessid, false));
-    else if (this.call.kind !== "idle") this.tell(say.cancel(this.call.sessid));
-    if (this.call.kind !== "idle") this.end("hung_up");
-    this.closeGate();
+  /** Another tab takes this conversation over, or the page is left. */
+  letGo(now) {
+    this.hangUp(now);
+    this.drainCall();
+    this.call.close();
     this.taken();
   }
 
   taken() {
     this.line = { kind: "taken" };
-    this.members.clear();
+    this.farHere = false;
     this.out("disconnect");
-    this.event("line");
   }
 
   heard(now, line) {
     if (line === null) return;
+    // Whatever the server says, it is there.
     if (this.line.kind === "joined") this.line = { kind: "joined" };
-    const handlers = {
+    const lines = {
       hello: () => this.registered(now),
       room: () => this.joined(now, line.peers),
-      peers: () => this.present(now, line.peers),
-      joined: () => this.present(now, [...this.members, line.uid]),
-      left: () => this.present(now, [...this.members].filter((uid) => uid !== line.uid)),
+      peers: () => this.setFar(now, line.peers.includes(this.farUid)),
+      joined: () => line.uid === this.farUid && this.setFar(now, true),
+      left: () => line.uid === this.farUid && this.setFar(now, false),
       message: () => this.message(now, line.from, say.parseSignal(line.text)),
       error: () => this.refusedByServer(now, line.text),
     };
-    handlers[line.type]();
+    lines[line.type]();
   }
 
   registered(now) {
     if (this.line.kind !== "registering") return;
-    this.line = { kind: "joining", until: now + LINE_LIMIT };
-    this.out("send", { text: wire.room(this.convo) });
+    this.line = { kind: "joining", until: now + REGISTER_LIMIT };
+    this.send(wire.room(this.convo));
   }
 
   joined(now, peers) {
     if (this.line.kind !== "joining") return;
     this.line = { kind: "joined" };
     this.alone = true;
-    this.lostAt = null;
-    this.delay = 0;
-    this.event("line");
-    this.present(now, peers);
+    this.backoff.reset();
+    this.setFar(now, peers.includes(this.farUid));
   }
 
   refusedByServer(now, text) {
-    if (this.line.kind === "joined" || this.line.kind === "offline") return;
+    // In the room an error is about a message to somebody who has just left.
+    if (this.line.kind !== "registering" && this.line.kind !== "joining") return;
     if (text === wire.UID_TAKEN && !this.alone) this.taken();
     else this.dropLine(now);
   }
 
-  present(now, peers) {
-    if (this.line.kind !== "joined") return;
-    const was = this.farHere;
-    this.members = new Set(peers);
-    if (this.farHere === was) return;
-    this.event("far");
-    if (this.farHere) this.farArrived(now);
-    else this.farLeft(now);
+  get farUid() {
+    return this.pairing.far && uidOf(this.pairing.far, this.convo);
   }
 
-  farArrived(now) {
-    if (this.pairing.kind === "accepting") this.tell(say.accept(this.pairing.accept));
-    this.offerIfDue(now);
-  }
-
-  farLeft(now) {
-    const { call } = this;
-    if (call.kind === "pendingOutgoing" || call.kind === "answered") this.drop();
-    if (call.kind === "datachanEstablished") {
-      this.ping(now);
-      call.until = Math.min(call.until, now + LEFT_LIMIT);
-    }
+  setFar(now, here) {
+    if (this.line.kind !== "joined" || here === this.farHere) return;
+    this.farHere = here;
+    if (!here) this.call.farLeft(now);
+    else if (this.pairing.kind === "accepting") this.tell(this.farUid, say.accept(this.pairing.accept));
   }
 
   // ── what is said through the server ──
 
-  /** Sends `text` to the far side, if it is there. */
-  tell(text) {
-    if (this.farHere) this.out("send", { text: wire.peerMessage(this.farUid, text) });
-  }
-
   message(now, from, said) {
     if (this.line.kind !== "joined" || said === null) return;
-    if (said.type === "accept") return this.asked(from, said.proof);
-    if (this.pairing.far === undefined || from !== this.farUid) return;
-    if (this.pairing.kind === "accepting") return this.answeredByOwner(now, said);
-    if (this.pairing.kind !== "paired") return;
-    if (said.type === "offer") this.offered(now, said);
-    else if (said.type === "answer") this.answered(now, said);
-    else if (said.sessid !== this.call.sessid || this.call.kind === "idle") return;
-    else if (said.type === "candidate") this.out("addCandidate", said);
-    else if (said.type === "cancel" && !said.resp) this.endedByFar();
+    if (said.type === "accept") this.asked(from, said.proof);
+    else if (from !== this.farUid) return;
+    else if (said.type === "accepted") this.accepted(said.proof);
+    else if (said.type === "refused") this.refused();
+    else if (this.pairing.kind === "paired") this.call.far(now, said);
   }
 
+  /** Somebody says that it read this side's code. */
   asked(from, proof) {
     const instance = instanceOf(from, this.convo);
-    if (instance === null) return;
-    if (this.pairing.kind === "unpaired") return this.out("check", { from: instance, proof });
-    // An owner whose `accepted` was lost on the way is asked again by the side it has paired with.
-    const again = this.pairing.kind === "paired" && from === this.farUid ? this.pairing.reply : undefined;
-    const text = again === undefined ? say.refused() : say.accepted(again);
-    if (this.pairing.kind !== "accepting") this.out("send", { text: wire.peerMessage(from, text) });
+    if (instance === null || instance === this.me) return;
+    if (this.pairing.kind === "waiting") this.out("check", { from: instance, proof });
+    else if (this.pairing.kind !== "paired" || from !== this.farUid) this.tell(from, say.refused());
+    else if (this.reply !== null) this.tell(from, say.accepted(this.reply));
   }
 
-  /** The proof in an `accept` was looked at: `reply` is the proof to send back if it was right. */
-  checked(now, { from, valid, reply }) {
+  /** The proof of `from` was looked at: `reply` is what to send back if it was right. */
+  checked({ from, valid, reply }) {
     const uid = uidOf(from, this.convo);
-    if (this.pairing.kind !== "unpaired" || !valid) {
-      return this.out("send", { text: wire.peerMessage(uid, say.refused()) });
-    }
-    this.pair(now, { kind: "paired", far: from, reply });
-    this.out("send", { text: wire.peerMessage(uid, say.accepted(reply)) });
+    if (this.pairing.kind !== "waiting" || !valid) return this.tell(uid, say.refused());
+    this.tell(uid, say.accepted(reply));
+    this.reply = reply;
+    this.pair(from);
   }
 
-  answeredByOwner(now, said) {
-    if (said.type === "accepted" && sameProof(said.proof, this.pairing.accepted)) {
-      this.pair(now, { kind: "paired", far: this.pairing.far });
-    } else if (said.type === "refused") {
-      this.pairing = { kind: "refused" };
-      this.line = { kind: "offline", until: Infinity };
-      this.out("disconnect");
-      this.event("refused");
-    }
+  accepted(proof) {
+    if (this.pairing.kind === "accepting" && sameProof(proof, this.pairing.accepted)) this.pair(this.pairing.far);
   }
 
-  pair(now, pairing) {
-    this.pairing = pairing;
-    this.out("remember", { far: pairing.far });
-    this.event("paired");
-    this.offerIfDue(now);
+  pair(far) {
+    this.pairing = { kind: "paired", far };
+    this.makeCall();
+    this.out("remember", { far });
+    this.farHere = this.line.kind === "joined";
+  }
+
+  refused() {
+    if (this.pairing.kind !== "accepting") return;
+    this.pairing = { kind: "refused" };
+    this.line = { kind: "idle" };
+    this.farHere = false;
+    this.out("disconnect");
+    this.out("forgetKey");
   }
 
   // ── the gate ──
 
-  setPaused(now, paused) {
+  setPaused(paused) {
     if (paused === this.paused || (!paused && this.line.kind === "taken")) return;
     this.paused = paused;
     this.out(paused ? "closeGate" : "openGate");
-    this.syncProps(false);
-    this.offerIfDue(now);
   }
 
-  closeGate() {
-    if (this.paused) return;
-    this.paused = true;
-    this.out("closeGate");
-  }
-
-  changed(change) {
-    change();
-    this.syncProps(false);
-  }
-
-  syncProps(resp) {
-    if (this.call.kind !== "datachanEstablished") return;
+  syncProps() {
     const { paused, muted, camera } = this;
-    const props = { paused: `${paused}`, audiosend: `${!muted}`, videosend: `${camera}` };
-    this.data(say.propsync(this.call.sessid, resp, props));
+    this.call.setProps({
+      paused: `${paused}`,
+      audiosend: `${!paused && !muted}`,
+      videosend: `${!paused && camera}`,
+    });
   }
 
   // ── the call ──
 
-  offerIfDue(now) {
-    if (this.paused || this.call.kind !== "idle" || this.pairing.kind !== "paired" || !this.farHere) return;
-    this.call = { kind: "pendingOutgoing", sessid: this.newSession(), until: now + SETUP_LIMIT };
-    this.out("offer", { sessid: this.call.sessid });
-    this.event("call");
-  }
-
-  offered(now, { sessid, sdp }) {
-    if (sessid === this.call.sessid) return;
-    // Glare: both offered at once. The greater instance's offer stands.
-    if (this.call.kind === "pendingOutgoing" && this.me > this.pairing.far) return;
-    if (this.call.kind !== "idle") this.out("close", { sessid: this.call.sessid });
-    this.farProps = null;
-    this.call = { kind: "answered", sessid, until: now + CONNECT_LIMIT };
-    this.out("answer", { sessid, sdp });
-    this.event("call");
-  }
-
-  answered(now, { sessid, sdp }) {
-    if (this.call.kind !== "pendingOutgoing" || sessid !== this.call.sessid) return;
-    this.call = { kind: "answered", sessid, until: now + CONNECT_LIMIT };
-    this.out("acceptAnswer", { sessid, sdp });
-    this.event("call");
+  /** The glare of two offers is settled by who is the greater. */
+  makeCall() {
+    this.call = new Call(this.pairing.far === undefined || this.me > this.pairing.far);
+    this.syncProps();
   }
 
   hangUp(now) {
-    const { call } = this;
-    if (call.kind === "datachanEstablished") {
-      this.data(say.hangup(call.sessid, false));
-      this.call = { kind: "hangupSent", sessid: call.sessid, until: now + HANGUP_LIMIT };
-      this.closeGate();
-      this.event("call");
-    } else if (call.kind === "pendingOutgoing" || call.kind === "answered") {
-      this.tell(say.cancel(call.sessid));
-      this.end("hung_up");
+    this.setPaused(true);
+    this.syncProps();
+    this.call.hangUp(now);
+  }
+
+  /** The first to unpause offers; so does whoever is unpaused already when the far side arrives. */
+  beginIfWanted(now) {
+    const ready = this.pairing.kind === "paired" && this.farHere && this.line.kind === "joined";
+    if (ready && !this.paused && this.call.isOver) this.call.begin(now, this.newSession());
+  }
+
+  drainCall() {
+    for (let output = this.call.poll(); output; output = this.call.poll()) {
+      if (output.signal !== undefined) this.tell(this.farUid, output.signal);
+      else if (output.media !== undefined) this.out(output.media, output);
+      else if (output.farProps !== undefined) this.farProps = output.farProps;
+      else this.ended(output);
+      if (output.media === "close") this.farProps = null;
     }
   }
 
-  endedByFar() {
-    this.end(this.call.kind === "hangupSent" ? "hung_up" : "far_hung_up");
+  ended({ ended, message }) {
+    this.setPaused(true);
+    this.out("ended", { reason: ended, message });
   }
-
-  /** Ends the call and pauses; `reason` says why, in one word, and `message` in the words of what failed. */
-  end(reason, message) {
-    this.closeGate();
-    this.drop(reason, message);
-  }
-
-  /** Ends the call and leaves the gate as it is. */
-  drop(reason, message) {
-    const { sessid } = this.call;
-    this.call = IDLE;
-    this.farProps = null;
-    this.out("close", { sessid });
-    this.event("call", { reason, message });
-  }
-
-  // ── what the media says ──
-
-  media(now, input) {
-    if (this.call.kind === "idle" || input.sessid !== this.call.sessid) return;
-    switch (input.type) {
-      case "described":
-        return this.tell(say.description({ ...input, type: input.description }));
-      case "candidate":
-        return this.tell(say.candidate(input));
-      case "dataOpen":
-        return this.established(now);
-      case "dataText":
-        return this.dataText(now, say.parseData(input.text));
-      case "failed":
-        return this.end("failed", input.why);
-      case "closed":
-        return this.end(this.call.kind === "hangupSent" ? "hung_up" : "far_gone");
-    }
-  }
-
-  established(now) {
-    if (this.call.kind !== "answered") return;
-    const { sessid } = this.call;
-    this.call = { kind: "datachanEstablished", sessid, pingAt: now + PING_EVERY, until: now + SILENCE_LIMIT };
-    this.syncProps(false);
-    this.event("call");
-  }
-
-  data(text) {
-    this.out("sendData", { sessid: this.call.sessid, text });
-  }
-
-  ping(now) {
-    this.call.pingAt = now + PING_EVERY;
-    this.data(say.ping());
-  }
-
-  dataText(now, said) {
-    // The far side's first words may overtake the news that the channel is open.
-    this.established(now);
-    if (this.call.kind === "datachanEstablished") this.call.until = now + SILENCE_LIMIT;
-    if (said === null) return;
-    if (said.type === "ping") return this.data(say.pong());
-    if (said.type === "pong" || said.sessid !== this.call.sessid) return;
-    if (said.type === "propsync") this.propsync(said);
-    else this.hungUp(said);
-  }
-
-  propsync({ resp, props }) {
-    this.farProps = { paused: props.get("paused"), audiosend: props.get("audiosend"), videosend: props.get("videosend") };
-    this.event("farProps");
-    if (!resp) this.syncProps(true);
-  }
-
-  hungUp({ resp }) {
-    if (resp && this.call.kind !== "hangupSent") return;
-    if (!resp) this.data(say.hangup(this.call.sessid, true));
-    this.endedByFar();
-  }
-
-  // ── deadlines ──
 
   expire(now) {
-    if (this.pairing.until <= now) {
+    if (this.line.until <= now) {
+      if (this.line.kind === "offline") this.connect(now);
+      else this.dropLine(now);
+    }
+    if (this.pairing.kind === "waiting" && this.pairing.until <= now) {
       this.pairing = { kind: "expired" };
-      this.event("expired");
+      this.out("forgetKey");
     }
-    if (this.line.until <= now) this.lineExpired(now);
-    if (this.call.pingAt <= now) this.ping(now);
-    if (this.call.until <= now) this.callExpired(now);
+    this.call.expire(now);
   }
 
-  lineExpired(now) {
-    if (this.line.kind === "offline") this.connect(now);
-    else this.dropLine(now);
+  tell(uid, text) {
+    if (this.line.kind === "joined") this.send(wire.peerMessage(uid, text));
   }
 
-  callExpired(now) {
-    switch (this.call.kind) {
-      case "pendingOutgoing":
-        return this.end("no_answer");
-      case "answered":
-        return this.end("no_connection");
-      case "hangupSent":
-        return this.drop("hung_up");
-      case "datachanEstablished":
-        // This side was asleep, not the other: what it said meanwhile is still on its way in.
-        if (now - this.call.until > OVERSLEPT) this.call.until = now + LEFT_LIMIT;
-        else this.end("far_gone");
-    }
+  send(text) {
+    this.out("send", { text });
   }
 }
 

@@ -18,6 +18,17 @@ const LEVEL_EVERY = 50;
 /** How long the far side may be gone from the server before the page says that it does not answer. */
 const OFFLINE_GRACE = 1500;
 
+/** What a person is told of the line to the server. */
+const LINES = {
+  idle: "offline",
+  connecting: "connecting",
+  registering: "connecting",
+  joining: "connecting",
+  joined: "joined",
+  offline: "offline",
+  taken: "taken",
+};
+
 const now = () => performance.now();
 
 /** Where this page stands: decided once, from the address and what is kept. */
@@ -79,10 +90,10 @@ class Page {
     if (obstacle) return this.draw();
     const alone = await this.lock(false);
     const until = now() + made + CODE_LIMIT - Date.now();
-    let pairing = { kind: "unpaired", until };
+    let pairing = { kind: "waiting", until };
     if (far) pairing = { kind: "paired", far };
     else if (farOfCode) {
-      pairing = { kind: "accepting", until, far: farOfCode };
+      pairing = { kind: "accepting", far: farOfCode };
       pairing.accept = await proof(key, "accept", convo, me, farOfCode);
       pairing.accepted = await proof(key, "accepted", convo, farOfCode, me);
     }
@@ -95,7 +106,7 @@ class Page {
       heard: (text) => this.handle({ type: "line", text }),
     });
     this.watch();
-    this.handle({ type: alone ? "start" : "letGo" });
+    this.handle({ type: alone ? "wake" : "letGo" });
     this.certificate = await makeCertificate();
   }
 
@@ -126,8 +137,6 @@ class Page {
   }
 
   perform(output) {
-    const { type } = output;
-    const ofPeer = { acceptAnswer: () => this.peer?.acceptAnswer(output.sdp), addCandidate: () => this.peer?.addCandidate(output), sendData: () => this.peer?.send(output.text) };
     const actions = {
       connect: () => this.socket.connect(),
       disconnect: () => this.socket.disconnect(),
@@ -139,10 +148,13 @@ class Page {
       close: () => this.closePeer(),
       openGate: () => this.openGate(),
       closeGate: () => this.closeGate(),
-      event: () => this.happened(output),
-      ...ofPeer,
+      takeAnswer: () => this.peer.acceptAnswer(output.sdp),
+      addCandidate: () => this.peer.addCandidate(output),
+      sendData: () => this.peer.send(output.text),
+      forgetKey: () => this.forgetKey(),
+      ended: () => this.warn(endingWords(output.reason)),
     };
-    actions[type]();
+    actions[output.type]();
   }
 
   async check({ from, proof: theirs }) {
@@ -167,12 +179,9 @@ class Page {
     else if (key) store.saveCode(convo, { me, key, made, far: farOfCode, name: this.name });
   }
 
-  happened({ name, reason }) {
-    if (name === "expired" || name === "refused") {
-      store.eraseCode(this.place.convo);
-      this.place.key = null;
-    }
-    if (name === "call") this.warn(reason === undefined ? null : endingWords(reason));
+  forgetKey() {
+    store.eraseCode(this.place.convo);
+    this.place.key = null;
   }
 
   // ── media ──
@@ -182,7 +191,7 @@ class Page {
     const peer = new Peer({
       sessid,
       certificate: this.certificate,
-      tell: (input) => this.handle(input),
+      tell: (told) => this.handle({ type: "media", told }),
       received: (kind, track) => this.received(kind, track),
     });
     this.peer = peer;
@@ -299,19 +308,19 @@ class Page {
     if (!conversation) return emptyPicture(place, name);
     const { paused, muted, camera, farHere, farProps } = conversation;
     const pairing = conversation.pairing.kind;
-    const call = CALLS[conversation.call.kind];
-    const farPaused = farProps?.paused !== "false";
-    const line = conversation.line.kind === "registering" || conversation.line.kind === "joining" ? "connecting" : conversation.line.kind;
+    const call = conversation.call.phase;
+    const farPaused = farProps?.get("paused") !== "false";
+    const line = LINES[conversation.line.kind];
     const model = { pairing, paused, muted, camera, farHere, farPaused, call, line, name };
     const live = call === "connected" && !paused;
     return {
       ...model,
-      link: pairing === "unpaired" ? inviteLink(location.href, place) : null,
+      link: pairing === "waiting" ? inviteLink(location.href, place) : null,
       kept: [],
       usable: pairing === "paired" || pairing === "accepting",
       canUnpause: pairing === "paired" && line !== "taken",
       showOwn: !paused && camera && this.capture.tracks.video !== null,
-      showFar: live && !farPaused && farProps?.videosend === "true" && this.farTracks.video !== null,
+      showFar: live && !farPaused && farProps?.get("videosend") === "true" && this.farTracks.video !== null,
       state: stateWords(model),
       presence: farHere ? (call === "connected" && !farPaused ? "Live" : "Here") : "Away",
       ownStatus: paused ? "paused" : muted ? "muted" : "live",
@@ -322,23 +331,15 @@ class Page {
   }
 
   noticeNow() {
-    const { pairing, line, lostAt } = this.conversation;
+    const { pairing, line, backoff } = this.conversation;
     if (line.kind === "taken") return { ...obstacles.taken, kind: "obstacle" };
     if (pairing.kind === "refused" || pairing.kind === "expired") return { ...obstacles[pairing.kind], kind: "obstacle" };
     if (this.notice) return this.notice;
-    const isLost = lostAt !== null && line.kind !== "joined" && now() - lostAt > OFFLINE_GRACE;
+    const isLost = backoff.since !== null && now() - backoff.since > OFFLINE_GRACE;
     const seconds = line.kind === "offline" ? Math.round((line.until - now()) / 1000) : 0;
     return isLost ? { text: offlineWords(seconds), kind: "warning", action: null } : null;
   }
 }
-
-const CALLS = {
-  idle: "idle",
-  pendingOutgoing: "calling",
-  answered: "connecting",
-  datachanEstablished: "connected",
-  hangupSent: "ending",
-};
 
 function emptyPicture({ obstacle, convo }, name) {
   return {

@@ -3,10 +3,11 @@
 // Nothing here throws on what a peer sent: what is not understood is null.
 
 import { parseSession } from "./ids.js";
-import { parseKey } from "./pairing.js";
 
-/** The longest text that is looked at: 64 KiB. */
+/** The longest text that is looked at: 64 KiB, as much as the server relays. */
 const TEXT_LIMIT = 64 * 1024;
+/** The longest description that is looked at: 48 KiB, so that it fits a text with its escapes. */
+const DESCRIPTION_LIMIT = 48 * 1024;
 
 const VERSION = "3.0";
 
@@ -34,7 +35,7 @@ export function parseSignal(text) {
   switch (outer) {
     case "accept":
     case "accepted":
-      return parseKey(inner.proof) === null ? null : { type: outer, proof: inner.proof };
+      return typeof inner.proof === "string" ? { type: outer, proof: inner.proof } : null;
     case "refused":
       return { type: "refused" };
     case "sdp":
@@ -52,19 +53,22 @@ export function parseData(text) {
   if (said === null) return null;
   if ("version" in said) return parseCall(said, ["PROPSYNC", "HANGUP"]);
   const outer = onlyKey(said);
-  const isBeat = (outer === "ping" || outer === "pong") && isObject(said[outer]);
-  return isBeat ? { type: outer } : null;
+  return outer === "ping" || outer === "pong" ? { type: outer } : null;
 }
 
 function parseObject(text) {
-  if (typeof text !== "string" || text.length > TEXT_LIMIT) return null;
-  if (new TextEncoder().encode(text).length > TEXT_LIMIT) return null;
+  if (typeof text !== "string" || isLonger(text, TEXT_LIMIT)) return null;
   try {
     const value = JSON.parse(text);
     return isObject(value) ? value : null;
   } catch {
     return null;
   }
+}
+
+/** Whether `text` has more than `limit` bytes. */
+function isLonger(text, limit) {
+  return text.length > limit || new TextEncoder().encode(text).length > limit;
 }
 
 function isObject(value) {
@@ -78,8 +82,9 @@ function onlyKey(object) {
 
 function parseDescription({ type, sdp, sessid }) {
   if ((type !== "offer" && type !== "answer") || typeof sdp !== "string" || parseSession(sessid) === null) return null;
+  if (!sdp.startsWith("v=0") || isLonger(sdp, DESCRIPTION_LIMIT)) return null;
   // Without a fingerprint whoever answers on that address would be taken for the far side.
-  return /^a=fingerprint:/m.test(sdp) ? { type, sdp, sessid } : null;
+  return /^a=fingerprint:./m.test(sdp) ? { type, sdp, sessid } : null;
 }
 
 function parseCandidate({ candidate, sdpMid, sdpMLineIndex, sessid }) {
@@ -91,8 +96,9 @@ function parseCandidate({ candidate, sdpMid, sdpMLineIndex, sessid }) {
 }
 
 function parseLineIndex(index) {
-  const number = typeof index === "string" && /^\d{1,5}$/.test(index) ? Number(index) : index;
-  return Number.isInteger(number) && number >= 0 && number <= 0xffff ? number : null;
+  if (index === undefined || index === null) return 0;
+  const number = typeof index === "string" && /^\d{1,10}$/.test(index) ? Number(index) : index;
+  return Number.isInteger(number) && number >= 0 && number <= 0xffffffff ? number : null;
 }
 
 function parseCall({ version, type, sessid, resp, props }, known) {

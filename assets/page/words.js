@@ -2,7 +2,7 @@
 
 /** One sentence on where the conversation stands. */
 export function stateWords({ pairing, paused, farHere, farPaused, call, line }) {
-  if (pairing === "unpaired") return "Waiting for the other side to scan the code.";
+  if (pairing === "waiting") return "Waiting for the other side to scan the code.";
   if (pairing === "accepting") {
     return farHere ? "Pairing…" : "Waiting for the side that shows the code. Keep both open.";
   }
