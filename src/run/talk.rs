@@ -16,7 +16,7 @@ use super::Error;
 use crate::{
     bookmarks::{Bookmark, Bookmarks, Claim},
     call::Phase,
-    conversation::{Conversation, Event, Gate, Input, LineState, Output, Pairing, Setup, Switch, Track},
+    conversation::{Conversation, Event, Gate, Input, LineState, Output, Pairing, Setup, Switch},
     ids::InstanceId,
     invite::{Invite, Origin},
     media::{self, Media},
@@ -338,9 +338,8 @@ impl Talk {
             }
             _ => {}
         }
-        match tell::conversation(event, self.code.as_ref(), &self.home, &mut self.muted) {
-            Some(event) => self.screen.show(&event),
-            None => {}
+        if let Some(event) = tell::conversation(event, self.code.as_ref(), &self.home, &mut self.muted) {
+            self.screen.show(&event);
         }
     }
 
@@ -403,7 +402,7 @@ fn random_id() -> Result<u128, Error> {
 }
 
 fn fill(bytes: &mut [u8]) -> Result<(), Error> {
-    getrandom::fill(bytes).map_err(|error| Error::System(error.into()))
+    getrandom::fill(bytes).map_err(|error| Error::System(std::io::Error::other(error)))
 }
 
 fn unix_seconds() -> u64 {

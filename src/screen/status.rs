@@ -98,7 +98,7 @@ impl Status {
                 self.devices = Some(Devices { microphone, camera, speaker });
             }
             Event::Notice { message, hint } => self.notice(message.clone(), hint.clone()),
-            Event::Code { link } => self.code = Some(link.clone()),
+            Event::Code { link, .. } => self.code = Some(link.clone()),
             Event::CodeGone { reason } => self.code_gone(*reason),
             Event::Paired => self.notice(format!("paired with {}", self.name), None),
             Event::Refused => self.notice(refused().to_owned(), Some(refused_hint().to_owned())),
