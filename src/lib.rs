@@ -5,6 +5,8 @@
 #[cfg(feature = "shell")]
 pub mod bookmarks;
 pub mod call;
+#[cfg(feature = "shell")]
+pub mod config;
 pub mod conversation;
 pub mod ids;
 pub mod invite;
