@@ -146,12 +146,10 @@ pub enum Output {
     Signal(SessionId, Signal),
     /// Tell the media.
     Media(SessionId, MediaCommand),
-    /// Show this.
-    Phase(Phase),
+    /// Show this; with [`Phase::Idle`] also why the call is over, unless it is only put off.
+    Phase(Phase, Option<Ending>),
     /// Show what the far side tells of itself.
     FarProps(Props),
-    /// Show that the call is over, and why. Comes after `Phase(Idle)` or `Phase(Ending)`.
-    Ended(Ending),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,7 +227,7 @@ impl Call {
         if !self.is_over() {
             return self.out_of_turn("begin");
         }
-        self.close();
+        self.disconnect();
         self.media_command(&session, MediaCommand::Offer);
         self.enter(State::PendingOutgoing { session, until: now + SETUP_LIMIT });
     }
@@ -244,7 +242,6 @@ impl Call {
             State::DatachanEstablished { session, .. } => {
                 self.say(&session, Turn::Request, Body::Hangup);
                 self.enter(State::HangupSent { session, until: now + HANGUP_LIMIT });
-                self.outputs.push_back(Output::Ended(Ending::HungUp));
             }
         }
     }
@@ -299,7 +296,7 @@ impl Call {
             return; // Both offered at once, and ours stands.
         }
         // Theirs stands, or the far side begins anew: its page was reloaded, say.
-        self.close();
+        self.disconnect();
         self.media_command(&session, MediaCommand::Answer(sdp));
         self.enter(State::Answered { session, until: now + CONNECTION_LIMIT });
     }
@@ -373,15 +370,15 @@ impl Call {
     }
 
     fn far_hangs_up(&mut self, now: Instant, session: SessionId) {
-        match self.state {
+        let ending = match self.state {
             State::Terminating { .. } | State::Idle => return self.out_of_turn("repeated hang-up"),
-            State::HangupSent { .. } => {}
+            State::HangupSent { .. } => Ending::HungUp,
             State::PendingOutgoing { .. } | State::Answered { .. } | State::DatachanEstablished { .. } => {
-                self.outputs.push_back(Output::Ended(Ending::FarHungUp));
+                Ending::FarHungUp
             }
-        }
+        };
         self.say(&session, Turn::Response, Body::Hangup);
-        self.enter(State::Terminating { session, until: now + CLOSE_DELAY });
+        self.enter_because(State::Terminating { session, until: now + CLOSE_DELAY }, Some(ending));
     }
 
     fn expire(&mut self, now: Instant) {
@@ -407,27 +404,39 @@ impl Call {
         }
     }
 
-    /// Ends the call and says so, unless it was over already and only its connection remained.
     fn end(&mut self, ending: Ending) {
-        let told = self.is_over();
-        self.close();
-        if !told {
-            self.outputs.push_back(Output::Ended(ending));
-        }
+        self.close_because(Some(ending));
     }
 
     fn close(&mut self) {
+        self.close_because(None);
+    }
+
+    fn close_because(&mut self, ending: Option<Ending>) {
+        if self.session().is_some() {
+            self.disconnect();
+            // Whatever closes a call that was being hung up: that it was hung up is why it is over.
+            let hung_up = matches!(self.state, State::HangupSent { .. });
+            self.enter_because(State::Idle, if hung_up { Some(Ending::HungUp) } else { ending });
+        }
+    }
+
+    /// Lets go of the connection of the call so far, if there is one; another state follows.
+    fn disconnect(&mut self) {
         if let Some(session) = self.session().cloned() {
             self.media_command(&session, MediaCommand::Close);
-            self.enter(State::Idle);
         }
     }
 
     fn enter(&mut self, state: State) {
+        self.enter_because(state, None);
+    }
+
+    fn enter_because(&mut self, state: State, ending: Option<Ending>) {
         let before = self.phase();
         self.state = state;
         if self.phase() != before {
-            self.outputs.push_back(Output::Phase(self.phase()));
+            self.outputs.push_back(Output::Phase(self.phase(), ending));
         }
     }
 

@@ -1,16 +1,10 @@
-//! The command line: flags, their help, and what a conversation can be asked for by.
+//! The command line: flags and their help.
 
-use std::{net::IpAddr, path::PathBuf, str::FromStr};
+use std::{net::IpAddr, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use thiserror::Error;
 
-use crate::{
-    bookmarks::{Name, NameError, is_like_id, is_like_link},
-    config::{IceError, Stun},
-    ids::{ConversationId, IdError},
-    invite::{Link, LinkError, Origin},
-};
+use crate::{config::Stun, invite::Origin};
 
 /// A standing line between two people.
 #[derive(Debug, Parser)]
@@ -34,7 +28,7 @@ pub struct Common {
     /// Read settings from this file
     #[arg(long, global = true, help_heading = "Everywhere", value_name = "FILE", env = "TWOCAN_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Log more to standard error; twice for everything
+    /// Log more to standard error; up to three times
     #[arg(short, long, global = true, help_heading = "Everywhere", action = ArgAction::Count)]
     pub verbose: u8,
 }
@@ -167,52 +161,6 @@ pub struct Serve {
     pub host: Host,
 }
 
-/// What a conversation was asked for by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
-    /// A name, known or new.
-    Name(Name),
-    /// An id.
-    Id(ConversationId),
-    /// A link, or the address of a bookmark.
-    Link(Link),
-}
-
-/// Why a text asks for no conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum WhatError {
-    /// Meant as a link, but broken.
-    #[error("this link is broken: {0}")]
-    Link(#[from] LinkError),
-    /// Meant as an id, but broken.
-    #[error("this conversation id is broken: {0}")]
-    Id(#[from] IdError),
-    /// Cannot be a name.
-    #[error("this cannot name a conversation: {0}")]
-    Name(#[from] NameError),
-}
-
-impl FromStr for What {
-    type Err = WhatError;
-    fn from_str(text: &str) -> Result<Self, WhatError> {
-        let text = text.trim();
-        match text {
-            link if is_like_link(link) => Ok(Self::Link(link.parse()?)),
-            id if is_like_id(id) => Ok(Self::Id(id.parse()?)),
-            name => Ok(Self::Name(name.parse()?)),
-        }
-    }
-}
-
-/// The TURN servers of a `--turn` flag given several times; `password` is that of the environment.
-pub fn turn_servers(
-    flags: &[String],
-    password: Option<&str>,
-    configured: &[crate::config::Turn],
-) -> Result<Vec<crate::config::Turn>, IceError> {
-    flags.iter().map(|flag| crate::config::Turn::from_flag(flag, password, configured)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -285,24 +233,6 @@ mod tests {
             &["sing"],
         ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
-        }
-    }
-
-    #[test]
-    fn a_text_is_taken_for_what_it_looks_like() {
-        let id = "aebagbafaydqqcikbmga2dqpca";
-        assert!(matches!("tim".parse(), Ok(What::Name(_))));
-        assert!(matches!(id.to_uppercase().parse(), Ok(What::Id(_))));
-        assert!(matches!(format!("http://localhost:8443/?convoId={id}").parse(), Ok(What::Link(_))));
-        for (text, is_expected) in [
-            ("https://host/", (|error| matches!(error, WhatError::Link(_))) as fn(&WhatError) -> bool),
-            ("host/?convoId=x", |error| matches!(error, WhatError::Link(_))),
-            ("aebagbafaydqqcikbmga2dqpc", |error| matches!(error, WhatError::Id(_))),
-            ("", |error| matches!(error, WhatError::Name(_))),
-            ("a\tb", |error| matches!(error, WhatError::Name(_))),
-        ] {
-            let error = text.parse::<What>().unwrap_err();
-            assert!(is_expected(&error), "{text:?}: {error}");
         }
     }
 }

@@ -167,10 +167,8 @@ pub enum Event {
     Gate(Gate),
     /// This side's switches.
     Track(Track, Switch),
-    /// How far the call has got.
-    Call(Phase),
-    /// A call is over.
-    Ended(Ending),
+    /// How far the call has got; with [`Phase::Idle`] also why it is over, unless it is only put off.
+    Call(Phase, Option<Ending>),
     /// The server complains; the text is its own, at most 200 characters.
     ServerError(String),
 }
@@ -577,12 +575,13 @@ impl Conversation {
                     }
                 }
                 call::Output::Media(session, command) => self.outputs.push_back(Output::Media(session, command)),
-                call::Output::Phase(phase) => self.event(Event::Call(phase)),
-                call::Output::FarProps(props) => self.event(Event::FarProps(props)),
-                call::Output::Ended(ending) => {
-                    self.set_gate(Gate::Closed);
-                    self.event(Event::Ended(ending));
+                call::Output::Phase(phase, ending) => {
+                    if ending.is_some() {
+                        self.set_gate(Gate::Closed);
+                    }
+                    self.event(Event::Call(phase, ending));
                 }
+                call::Output::FarProps(props) => self.event(Event::FarProps(props)),
             }
         }
     }

@@ -2,7 +2,13 @@
 
 use std::{io, process::ExitCode};
 
-use crate::{bookmarks::BookmarkError, cli::WhatError, config::ConfigError, run::Error};
+use crate::{
+    bookmarks::{BookmarkError, NameError},
+    config::ConfigError,
+    run::Error,
+    server::ServerError,
+    socket::SocketError,
+};
 
 /// Kinds of failure, each with its exit code; code 2, a wrong flag, is also what the flag parser exits with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +40,9 @@ pub struct Exit {
     pub hint: Option<&'static str>,
 }
 
+const SEE_LIST: &str = "`twocan list` shows the conversations";
+const SEE_FOLDER: &str = "check the folder's permissions, or name another with --state";
+
 impl Kind {
     /// The exit code.
     pub fn code(self) -> u8 {
@@ -54,16 +63,27 @@ impl Exit {
     /// What `error` means.
     pub fn of(error: &Error) -> Self {
         match error {
-            Error::What(WhatError::Link(_)) => Self::hinting(Kind::Input, "copy the whole link, or scan the QR code"),
-            Error::What(WhatError::Id(_)) => Self::hinting(Kind::Input, "`twocan list` shows the ids"),
-            Error::What(WhatError::Name(_)) | Error::Name(_) => {
+            Error::Link(_) => Self::hinting(Kind::Input, "copy the whole link, or scan the QR code"),
+            Error::Name(NameError::LikeId) => Self::hinting(
+                Kind::Input,
+                "an id is 26 letters and digits, as `twocan list` shows it; a name is shorter",
+            ),
+            Error::Name(NameError::Empty | NameError::TooLong | NameError::Control | NameError::LikeLink) => {
                 Self::hinting(Kind::Input, "choose a short, plain name, such as tim")
             }
-            Error::Unknown(_) => Self::hinting(Kind::Input, "`twocan list` shows the conversations"),
+            Error::Unknown | Error::NotFound(_) => Self::hinting(Kind::Input, SEE_LIST),
             Error::NotConfirmed => Self::hinting(Kind::Usage, "add --yes"),
+            Error::Which(_) => Self::hinting(Kind::Usage, "name one, as in: twocan talk NAME"),
+            Error::OwnLink => Self::hinting(Kind::Input, "open your own side by its name, as `twocan list` shows it"),
+            Error::PairedElsewhere => Self::hinting(Kind::Input, "ask for the link of a new conversation"),
+            Error::Refused => Self::hinting(Kind::Code, "ask the other side for a new link"),
+            Error::Ice(_) => Self::hinting(Kind::Usage, "the README shows how STUN and TURN servers are given"),
             Error::Config(error) => Self::of_config(error),
-            Error::Bookmarks(error) => Self::of_bookmarks(error),
-            Error::Output(_) => Self { kind: Kind::Internal, hint: None },
+            Error::Bookmark(error) => Self::of_bookmark(error),
+            Error::Server(error) => Self::of_server(error),
+            Error::Socket { source, .. } => Self::of_socket(source),
+            Error::Media(_) => Self::hinting(Kind::Media, "install GStreamer and its plug-ins; ./scripts/talk does so"),
+            Error::Output(_) | Error::System(_) => Self { kind: Kind::Internal, hint: None },
         }
     }
 
@@ -77,19 +97,42 @@ impl Exit {
         }
     }
 
-    fn of_bookmarks(error: &BookmarkError) -> Self {
+    fn of_bookmark(error: &BookmarkError) -> Self {
         match error {
             BookmarkError::Io { source, .. } if is_full(source) => Self::hinting(Kind::Files, "make room on the disk"),
-            BookmarkError::Io { .. } => {
-                Self::hinting(Kind::Files, "check the folder's permissions, or name another with --state")
-            }
+            BookmarkError::Io { .. } => Self::hinting(Kind::Files, SEE_FOLDER),
             BookmarkError::Trouble(_) | BookmarkError::Exists(_) => {
                 Self::hinting(Kind::Files, "move that file away, then try again")
             }
             BookmarkError::NameTaken(_) => Self::hinting(Kind::Input, "choose another name"),
-            BookmarkError::Unknown(_) => Self::hinting(Kind::Input, "`twocan list` shows the conversations"),
+            BookmarkError::Unknown(_) => Self::hinting(Kind::Input, SEE_LIST),
             BookmarkError::AlreadyOpen => Self::hinting(Kind::AlreadyOpen, "close it there first"),
         }
+    }
+
+    fn of_server(error: &ServerError) -> Self {
+        match error {
+            ServerError::PortTaken { .. } => {
+                Self::hinting(Kind::Network, "choose another port with --port, or 0 for any")
+            }
+            ServerError::PortForbidden { .. } => Self::hinting(Kind::Network, "choose a port above 1023 with --port"),
+            ServerError::NoSuchAddress { .. } => {
+                Self::hinting(Kind::Network, "leave out --listen, or give it an address of this machine")
+            }
+            ServerError::State { source, .. } if is_full(source) => Self::hinting(Kind::Files, "make room on the disk"),
+            ServerError::State { .. } => Self::hinting(Kind::Files, SEE_FOLDER),
+            ServerError::BadKey { .. } => Self::hinting(Kind::Files, "move that file away; a new key is made then"),
+            ServerError::System(_) => Self { kind: Kind::Internal, hint: None },
+        }
+    }
+
+    fn of_socket(error: &SocketError) -> Self {
+        let hint = match error {
+            SocketError::Unreachable(_) => "check the address and the network, and that `twocan serve` runs there",
+            SocketError::NotRendezvous(_) => "check the address; `twocan serve` shows the right one",
+            SocketError::Certificate(_) => "check the address and this machine's clock",
+        };
+        Self::hinting(Kind::Network, hint)
     }
 
     fn hinting(kind: Kind, hint: &'static str) -> Self {
@@ -115,67 +158,95 @@ fn is_full(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        bookmarks::{NameError, Trouble},
-        ids::{ConversationId, IdError},
-        invite::LinkError,
-    };
+    use crate::{bookmarks::Trouble, config::IceError, ids::ConversationId, invite::LinkError, media::MediaError};
 
-    fn io_error(kind: io::ErrorKind) -> Error {
-        Error::Bookmarks(BookmarkError::Io { doing: "write", path: "x".into(), source: kind.into() })
+    fn io(kind: io::ErrorKind) -> io::Error {
+        kind.into()
+    }
+
+    fn bookmark(kind: io::ErrorKind) -> Error {
+        BookmarkError::Io { doing: "write", path: "x".into(), source: io(kind) }.into()
+    }
+
+    fn server(kind: io::ErrorKind) -> Error {
+        ServerError::State { path: "x".into(), source: io(kind) }.into()
+    }
+
+    fn socket(source: SocketError) -> Error {
+        Error::Socket { origin: "https://host".parse().unwrap(), source }
+    }
+
+    #[track_caller]
+    fn assert_means(error: impl Into<Error>, code: u8, hint: &str) {
+        let error = error.into();
+        let exit = Exit::of(&error);
+        assert_eq!(exit.kind.code(), code, "{error}");
+        assert!(exit.hint.is_some_and(|text| text.contains(hint)), "{error}: {exit:?}");
+        assert!(!error.to_string().contains('\n'), "{error}");
     }
 
     #[test]
-    fn every_failure_has_its_code_and_says_what_to_do() {
-        let path = || "x".into();
-        let id = ConversationId::from_bits(1);
-        for (error, code, hint) in [
-            (Error::What(WhatError::Link(LinkError::Key)), 3, "whole link"),
-            (Error::What(WhatError::Id(IdError::NotAnId)), 3, "twocan list"),
-            (Error::What(WhatError::Name(NameError::Empty)), 3, "name"),
-            (Error::Name(NameError::TooLong), 3, "name"),
-            (Error::Unknown("tim".into()), 3, "twocan list"),
-            (Error::NotConfirmed, 2, "--yes"),
-            (Error::Config(ConfigError::NoHome), 5, "--state"),
-            (Error::Config(ConfigError::Line { path: path(), line: 1, message: "x".into() }), 3, "line"),
-            (
-                Error::Config(ConfigError::Unreadable { path: path(), source: io::ErrorKind::NotFound.into() }),
-                5,
-                "--config",
-            ),
-            (io_error(io::ErrorKind::PermissionDenied), 5, "--state"),
-            (io_error(io::ErrorKind::StorageFull), 5, "room"),
-            (BookmarkError::Trouble(Trouble::NotAFile { path: path() }).into(), 5, "move"),
-            (BookmarkError::Exists(id.clone()).into(), 5, "move"),
-            (BookmarkError::NameTaken("tim".parse().unwrap()).into(), 3, "another name"),
-            (BookmarkError::Unknown(id).into(), 3, "twocan list"),
-            (BookmarkError::AlreadyOpen.into(), 7, "close it"),
-        ] {
-            let exit = Exit::of(&error);
-            assert_eq!(exit.kind.code(), code, "{error}");
-            assert!(exit.hint.is_some_and(|text| text.contains(hint)), "{error}: {exit:?}");
-            assert!(!error.to_string().contains('\n'), "{error}");
+    fn what_cannot_be_a_conversation_is_bad_input() {
+        assert_means(LinkError::Key, 3, "whole link");
+        assert_means(NameError::TooLong, 3, "such as tim");
+        assert_means(NameError::LikeId, 3, "26 letters");
+        assert_means(Error::NotFound("tim".into()), 3, "twocan list");
+        assert_means(Error::Unknown, 3, "twocan list");
+        assert_means(Error::OwnLink, 3, "by its name");
+        assert_means(Error::PairedElsewhere, 3, "new conversation");
+        assert_means(BookmarkError::NameTaken("tim".parse().unwrap()), 3, "another name");
+        assert_means(BookmarkError::Unknown(ConversationId::from_bits(1)), 3, "twocan list");
+        assert_means(ConfigError::Line { path: "x".into(), line: 1, message: "x".into() }, 3, "that line");
+    }
+
+    #[test]
+    fn what_was_left_out_is_wrong_use() {
+        assert_means(Error::NotConfirmed, 2, "--yes");
+        assert_means(Error::Which(vec!["tim".into(), "anna".into()]), 2, "twocan talk NAME");
+        assert_means(IceError::NoPassword, 2, "README");
+    }
+
+    #[test]
+    fn server_and_network_have_a_code_of_their_own() {
+        assert_means(ServerError::PortTaken { port: 1 }, 4, "--port");
+        assert_means(ServerError::PortForbidden { port: 1 }, 4, "1023");
+        assert_means(ServerError::NoSuchAddress { address: [1, 2, 3, 4].into() }, 4, "--listen");
+        assert_means(socket(SocketError::Unreachable("x".into())), 4, "network");
+        assert_means(socket(SocketError::NotRendezvous("x".into())), 4, "address");
+        assert_means(socket(SocketError::Certificate("x".into())), 4, "clock");
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_code_5() {
+        assert_means(bookmark(io::ErrorKind::PermissionDenied), 5, "--state");
+        assert_means(bookmark(io::ErrorKind::StorageFull), 5, "room");
+        assert_means(server(io::ErrorKind::PermissionDenied), 5, "--state");
+        assert_means(server(io::ErrorKind::StorageFull), 5, "room");
+        assert_means(ServerError::BadKey { path: "x".into(), reason: "x".into() }, 5, "move");
+        assert_means(BookmarkError::Trouble(Trouble::NotAFile { path: "x".into() }), 5, "move");
+        assert_means(BookmarkError::Exists(ConversationId::from_bits(1)), 5, "move");
+        assert_means(ConfigError::NoHome, 5, "--state");
+        assert_means(ConfigError::Unreadable { path: "x".into(), source: io(io::ErrorKind::NotFound) }, 5, "--config");
+    }
+
+    #[test]
+    fn missing_media_an_open_conversation_and_a_used_code_are_told_apart() {
+        assert_means(MediaError::Missing("webrtcbin"), 6, "install");
+        assert_means(BookmarkError::AlreadyOpen, 7, "close it");
+        assert_means(Error::Refused, 8, "new link");
+    }
+
+    #[test]
+    fn what_nobody_can_help_is_code_1() {
+        for error in [Error::Output(io(io::ErrorKind::StorageFull)), Error::System(io(io::ErrorKind::OutOfMemory))] {
+            assert_eq!(Exit::of(&error), Exit { kind: Kind::Internal, hint: None });
+            assert_eq!(Kind::Internal.code(), 1);
         }
     }
 
     #[test]
-    fn every_kind_has_a_code_of_its_own() {
-        let kinds = [
-            Kind::Internal,
-            Kind::Usage,
-            Kind::Input,
-            Kind::Network,
-            Kind::Files,
-            Kind::Media,
-            Kind::AlreadyOpen,
-            Kind::Code,
-        ];
-        assert_eq!(kinds.map(Kind::code), [1, 2, 3, 4, 5, 6, 7, 8]);
-    }
-
-    #[test]
     fn a_reader_that_left_is_no_failure() {
-        assert!(is_reader_gone(&Error::Output(io::ErrorKind::BrokenPipe.into())));
-        assert!(!is_reader_gone(&Error::Output(io::ErrorKind::StorageFull.into())));
+        assert!(is_reader_gone(&Error::Output(io(io::ErrorKind::BrokenPipe))));
+        assert!(!is_reader_gone(&Error::Output(io(io::ErrorKind::StorageFull))));
     }
 }

@@ -2,22 +2,32 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test has to get its first instant from somewhere"))]
 
-#[cfg(feature = "shell")]
-pub mod bookmarks;
 pub mod call;
-#[cfg(feature = "shell")]
-pub mod cli;
-#[cfg(feature = "shell")]
-pub mod config;
 pub mod conversation;
-#[cfg(feature = "shell")]
-pub mod exit;
 pub mod ids;
 pub mod invite;
 pub mod negotiation;
 pub mod pairing;
 pub mod rendezvous;
+pub mod switchboard;
+
+#[cfg(feature = "shell")]
+pub mod bookmarks;
+#[cfg(feature = "shell")]
+pub mod cli;
+#[cfg(feature = "shell")]
+pub mod config;
+#[cfg(feature = "shell")]
+pub mod exit;
+#[cfg(feature = "shell")]
+pub mod media;
+#[cfg(feature = "shell")]
+pub mod rt;
 #[cfg(feature = "shell")]
 pub mod run;
 #[cfg(feature = "shell")]
 pub mod screen;
+#[cfg(feature = "shell")]
+pub mod server;
+#[cfg(feature = "shell")]
+pub mod socket;

@@ -211,7 +211,7 @@ impl World {
     }
 
     fn phase(&self, side: usize) -> Phase {
-        let last = |event: &Event| if let Event::Call(phase) = event { Some(*phase) } else { None };
+        let last = |event: &Event| if let Event::Call(phase, _) = event { Some(*phase) } else { None };
         self.told[side].iter().rev().find_map(last).unwrap_or(Phase::Idle)
     }
 
@@ -353,8 +353,8 @@ fn hanging_up_leaves_both_ready_and_paused() {
         world.run(Duration::from_secs(1));
         assert!(world.both(Phase::Idle) && world.media == [None, None]);
         assert_eq!(world.gates, [Gate::Closed; 2]);
-        assert!(world.was_told(side, &Event::Ended(Ending::HungUp)));
-        assert!(world.was_told(1 - side, &Event::Ended(Ending::FarHungUp)));
+        assert!(world.was_told(side, &Event::Call(Phase::Idle, Some(Ending::HungUp))));
+        assert!(world.was_told(1 - side, &Event::Call(Phase::Idle, Some(Ending::FarHungUp))));
         world.tell(1, Input::Unpause);
         world.run(Duration::from_secs(1));
         assert!(world.both(Phase::Connected), "the line is still there");
@@ -368,7 +368,7 @@ fn crossed_hang_ups_end_the_call_once_on_each_side() {
     world.tell(1, Input::HangUp);
     world.run(Duration::from_secs(1));
     for side in [0, 1] {
-        assert_eq!(world.told[side].iter().filter(|event| matches!(event, Event::Ended(_))).count(), 1);
+        assert_eq!(world.told[side].iter().filter(|event| matches!(event, Event::Call(_, Some(_)))).count(), 1);
     }
     assert_eq!(world.media, [None, None]);
 }
@@ -402,7 +402,7 @@ fn a_far_side_that_dies_is_noticed_within_three_seconds() {
     world.leave(1);
     world.sides[1] = side(world.now, 1, Pairing::Paired { far: instance(0) });
     world.run(Duration::from_millis(1600));
-    assert!(world.was_told(0, &Event::Ended(Ending::FarGone)), "after {:?}", world.now - died);
+    assert!(world.was_told(0, &Event::Call(Phase::Idle, Some(Ending::FarGone))), "after {:?}", world.now - died);
     assert_eq!(world.gates[0], Gate::Closed);
 }
 
@@ -412,7 +412,7 @@ fn a_silent_death_without_a_word_of_the_server_is_noticed_too() {
     world.media[1] = None;
     world.sides[1] = side(world.now, 1, Pairing::Paired { far: instance(0) });
     world.run(LIFE_LIMIT_AND_A_BIT);
-    assert!(world.was_told(0, &Event::Ended(Ending::FarGone)));
+    assert!(world.was_told(0, &Event::Call(Phase::Idle, Some(Ending::FarGone))));
 }
 
 const LIFE_LIMIT_AND_A_BIT: Duration = Duration::from_millis(3100);
@@ -428,7 +428,7 @@ fn a_call_outlives_the_server_and_the_line_comes_back() {
     world.run(Duration::from_secs(3));
     assert_eq!(world.room.len(), 2, "{:?} after the server's return", world.now - back);
     assert!(world.both(Phase::Connected));
-    assert!((0..2).all(|side| !world.told[side].iter().any(|event| matches!(event, Event::Ended(_)))));
+    assert!((0..2).all(|side| !world.told[side].iter().any(|event| matches!(event, Event::Call(_, Some(_))))));
 }
 
 #[test]
@@ -484,7 +484,7 @@ fn an_unanswered_offer_ends_after_a_minute_in_plain_words() {
     world.sides[1] = side(world.now, 1, Pairing::Expired);
     world.tell(0, Input::Unpause);
     world.run(Duration::from_secs(61));
-    assert!(world.was_told(0, &Event::Ended(Ending::NoAnswer)));
+    assert!(world.was_told(0, &Event::Call(Phase::Idle, Some(Ending::NoAnswer))));
     assert_eq!(world.gates[0], Gate::Closed);
 }
 
@@ -533,6 +533,6 @@ fn media_that_fail_end_the_call_and_pause() {
     let mut world = World::connected();
     let session = world.media[0].clone().expect("a call");
     world.tell(0, Input::Media(session, MediaEvent::Failed("why".into())));
-    assert!(world.was_told(0, &Event::Ended(Ending::Failed("why".into()))));
+    assert!(world.was_told(0, &Event::Call(Phase::Idle, Some(Ending::Failed("why".into())))));
     assert_eq!(world.gates[0], Gate::Closed);
 }

@@ -5,10 +5,25 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use serde::Serialize;
 
 use super::Error;
-use crate::{
-    bookmarks::{Bookmark, Bookmarks, Listing, Trouble},
-    cli::{Forget, List, Rename},
-};
+use crate::bookmarks::{Bookmark, Bookmarks, Listing, Trouble};
+
+/// How the list is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A table for a person.
+    Table,
+    /// A JSON object a line, for a script.
+    Json,
+}
+
+/// Whether a deletion still has to be confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// On the terminal.
+    Ask,
+    /// It is.
+    Given,
+}
 
 /// A conversation as `list --json` prints it.
 #[derive(Serialize)]
@@ -24,55 +39,63 @@ struct Line<'a> {
 }
 
 /// Prints every conversation; `now` is in seconds since 1970.
-pub fn list(bookmarks: &Bookmarks, options: &List, now: u64, out: &mut impl Write) -> Result<(), Error> {
+pub fn list(bookmarks: &Bookmarks, format: Format, now: u64, out: &mut impl Write) -> Result<(), Error> {
     let Listing { bookmarks: known, troubles } = bookmarks.list()?;
     report(&troubles);
-    if options.json {
-        for bookmark in &known {
-            writeln!(out, "{}", json(bookmark, bookmarks.is_open(&bookmark.id)?))?;
-        }
-    } else if known.is_empty() {
-        writeln!(out, "No conversations yet. Begin one:  twocan talk NAME")?;
-    } else {
-        let mut rows = vec![["NAME", "OTHER SIDE", "LAST TALKED", "WHERE", "ID"].map(str::to_owned)];
-        for bookmark in &known {
-            rows.push(row(bookmark, bookmarks.is_open(&bookmark.id)?, now));
-        }
-        write!(out, "{}", table(&rows))?;
+    let mut opened = Vec::new();
+    for bookmark in known {
+        let open = bookmarks.is_open(&bookmark.id)?;
+        opened.push((bookmark, open));
     }
-    Ok(out.flush()?)
+    print(out, &shape(&opened, format, now))
 }
 
-/// Gives a conversation another name.
-pub fn rename(bookmarks: &Bookmarks, options: &Rename, out: &mut impl Write) -> Result<(), Error> {
-    let name = options.new.parse()?;
-    let known = find(bookmarks, &options.old)?;
+fn shape(known: &[(Bookmark, bool)], format: Format, now: u64) -> String {
+    match format {
+        Format::Json => known.iter().map(|(bookmark, open)| json(bookmark, *open) + "\n").collect(),
+        Format::Table if known.is_empty() => "No conversations yet. Begin one:  twocan talk NAME\n".to_owned(),
+        Format::Table => {
+            let head = ["NAME", "OTHER SIDE", "LAST TALKED", "WHERE", "ID"].map(str::to_owned);
+            let rows = known.iter().map(|(bookmark, open)| row(bookmark, *open, now));
+            table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+        }
+    }
+}
+
+/// Gives the conversation `old`, a name or an id, the name `new`.
+pub fn rename(bookmarks: &Bookmarks, old: &str, new: &str, out: &mut impl Write) -> Result<(), Error> {
+    let name = new.parse()?;
+    let known = find(bookmarks, old)?;
     let renamed = bookmarks.rename(&known.id, name)?;
-    Ok(writeln!(out, "\"{}\" is now \"{}\"", known.name, renamed.name)?)
+    print(out, &format!("\"{}\" is now \"{}\"\n", known.name, renamed.name))
 }
 
-/// Deletes a conversation, once it is confirmed on the terminal or by `--yes`.
-pub fn forget(bookmarks: &Bookmarks, options: &Forget, out: &mut impl Write) -> Result<(), Error> {
-    let known = find(bookmarks, &options.name)?;
-    if !options.yes && !confirmed(&known, out)? {
-        return Ok(writeln!(out, "kept \"{}\"", known.name)?);
+/// Deletes the conversation `wanted`, a name or an id.
+pub fn forget(bookmarks: &Bookmarks, wanted: &str, consent: Consent, out: &mut impl Write) -> Result<(), Error> {
+    let known = find(bookmarks, wanted)?;
+    if consent == Consent::Ask && !confirmed(&known, out)? {
+        return print(out, &format!("kept \"{}\"\n", known.name));
     }
     bookmarks.forget(&known.id)?;
-    Ok(writeln!(out, "forgot \"{}\"", known.name)?)
+    print(out, &format!("forgot \"{}\"\n", known.name))
+}
+
+fn print(out: &mut impl Write, text: &str) -> Result<(), Error> {
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Output)
 }
 
 fn find(bookmarks: &Bookmarks, wanted: &str) -> Result<Bookmark, Error> {
     let (found, troubles) = bookmarks.find(wanted)?;
     report(&troubles);
-    found.ok_or_else(|| Error::Unknown(shown(wanted)))
+    found.ok_or_else(|| Error::NotFound(shown(wanted)))
 }
 
 fn confirmed(bookmark: &Bookmark, out: &mut impl Write) -> Result<bool, Error> {
     if !io::stdin().is_terminal() {
         return Err(Error::NotConfirmed);
     }
-    write!(out, "Forget \"{}\" and its keys? To talk again, the two of you have to pair anew. [y/N] ", bookmark.name)?;
-    out.flush()?;
+    let name = &bookmark.name;
+    print(out, &format!("Forget \"{name}\" and its keys? To talk again, the two of you have to pair anew. [y/N] "))?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))

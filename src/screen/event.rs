@@ -51,6 +51,9 @@ pub enum Event {
     Code {
         /// The whole link, its key included.
         link: String,
+        /// The same for a browser on this machine, where that is another address.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        local: Option<String>,
     },
     /// The link is no longer good.
     CodeGone {

@@ -23,7 +23,10 @@ pub(super) fn line(event: &Event, status: &Status) -> Option<String> {
             or_none(window)
         ),
         Event::Notice { message, hint } => noticed(message, hint.as_deref()),
-        Event::Code { link } => format!("open this link on the other side: {link}"),
+        Event::Code { link, local: None } => format!("open this link on the other side: {link}"),
+        Event::Code { link, local: Some(local) } => {
+            format!("open this link on the other side: {link} (in a browser on this machine: {local})")
+        }
         Event::CodeGone { reason: CodeEnd::Paired } => return None,
         Event::CodeGone { reason: CodeEnd::Expired } => noticed(status::expired(), Some(status::expired_hint())),
         Event::Paired => format!("paired with {name}"),

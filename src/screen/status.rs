@@ -23,6 +23,13 @@ pub(super) struct Devices {
     pub(super) speaker: Option<String>,
 }
 
+/// The link that pairs the other side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Code {
+    pub(super) link: String,
+    pub(super) local: Option<String>,
+}
+
 /// A line that somebody should read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Notice {
@@ -49,7 +56,7 @@ pub(super) struct Status {
     pub(super) name: String,
     pub(super) server: Option<String>,
     pub(super) devices: Option<Devices>,
-    pub(super) code: Option<String>,
+    pub(super) code: Option<Code>,
     pub(super) line: LineState,
     pub(super) far_here: bool,
     pub(super) far_props: Option<FarProps>,
@@ -98,7 +105,7 @@ impl Status {
                 self.devices = Some(Devices { microphone, camera, speaker });
             }
             Event::Notice { message, hint } => self.notice(message.clone(), hint.clone()),
-            Event::Code { link } => self.code = Some(link.clone()),
+            Event::Code { link, local } => self.code = Some(Code { link: link.clone(), local: local.clone() }),
             Event::CodeGone { reason } => self.code_gone(*reason),
             Event::Paired => self.notice(format!("paired with {}", self.name), None),
             Event::Refused => self.notice(refused().to_owned(), Some(refused_hint().to_owned())),
@@ -113,7 +120,10 @@ impl Status {
                 (self.microphone_muted, self.camera_off) = (*microphone, *camera);
             }
             Event::Call { state, reason, message } => self.call(*state, *reason, message.as_deref()),
-            Event::Level { own, far } => (self.own_level, self.far_level) = (*own, *far),
+            Event::Level { own, far } => {
+                self.own_level = own.or(self.own_level);
+                self.far_level = far.or(self.far_level);
+            }
             Event::Volume { percent } => self.volume = *percent,
             Event::Tone { .. } | Event::Picture { .. } | Event::Ended => {}
         }
@@ -304,9 +314,11 @@ mod tests {
 
     #[test]
     fn pausing_empties_the_meters() {
-        let loud = Event::Level { own: Some(-3.0), far: Some(-6.0) };
-        assert_eq!(status(std::slice::from_ref(&loud)).own_level, Some(-3.0));
-        let paused = status(&[loud, Event::Paused { paused: true }]);
+        let own = Event::Level { own: Some(-3.0), far: None };
+        let far = Event::Level { own: None, far: Some(-6.0) };
+        let heard = status(&[own.clone(), far.clone()]);
+        assert_eq!((heard.own_level, heard.far_level), (Some(-3.0), Some(-6.0)), "each is told by itself");
+        let paused = status(&[own, far, Event::Paused { paused: true }]);
         assert_eq!((paused.own_level, paused.far_level), (None, None));
     }
 

@@ -203,6 +203,76 @@ fn a_state_folder_that_cannot_be_made_is_code_5() {
 }
 
 #[test]
+fn talking_by_a_broken_link_or_id_is_code_3() {
+    let home = Home::new();
+    let key = "A".repeat(43);
+    let link = |far: &str, key: &str| format!("https://host/?convoId={}&farInstanceId={far}#key={key}", id(1));
+    let own = InstanceId::from_bits(1);
+    for (what, said, hint) in [
+        ("https://host/", "convoId", "whole link"),
+        ("ftp://host/?convoId=x", "https://", "whole link"),
+        ("host/?convoId=x", "not a web address", "whole link"),
+        (&link("x", &key), "farInstanceId", "whole link"),
+        (&link(own.as_str(), &key[1..]), "key", "whole link"),
+        (&link(own.as_str(), ""), "key", "whole link"),
+        (id(1).as_str(), "not known here", "twocan list"),
+        ("aebagbafaydqqcikbmga2dqpc", "id", "26 letters"),
+        (&"x".repeat(65), "64 characters", "such as tim"),
+        (" ", "empty", "such as tim"),
+        ("a\u{1b}[2Jb", "control", "such as tim"),
+    ] {
+        assert_fails(&home.run(&["talk", what]), 3, said, hint);
+    }
+    assert_eq!(home.names(), [""; 0], "nothing was made");
+}
+
+#[test]
+fn the_link_that_was_given_away_is_not_for_its_giver() {
+    let home = Home::new().with(1, "tim");
+    let own = InstanceId::from_bits(1);
+    let link = format!("https://host/?convoId={}&farInstanceId={own}#key={}", id(1), "A".repeat(43));
+    assert_fails(&home.run(&["talk", &link]), 3, "for them to open", "by its name");
+}
+
+#[test]
+fn talking_without_a_name_asks_which_if_there_are_several() {
+    let home = Home::new().with(1, "tim").with(2, "anna");
+    assert_fails(&home.run(&["talk"]), 2, "anna, tim", "twocan talk NAME");
+}
+
+#[test]
+fn a_conversation_that_is_open_is_not_opened_twice() {
+    let home = Home::new().with(1, "tim");
+    let _claim = home.bookmarks().claim(&id(1)).unwrap();
+    assert_fails(&home.run(&["talk", "tim"]), 7, "open in another window", "close it");
+}
+
+#[test]
+fn a_taken_port_is_code_4() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let home = Home::new().with(1, "tim");
+    for arguments in [&["talk", "tim"][..], &["serve"]] {
+        let ran = home.run(&[arguments, &["--listen", "127.0.0.1", "--port", &port]].concat());
+        assert_fails(&ran, 4, &format!("port {port} is taken"), "--port");
+    }
+}
+
+#[test]
+fn settings_are_checked_before_anything_begins() {
+    let home = Home::new();
+    let file = home.folder.path().join("config.toml");
+    let path = file.to_str().unwrap();
+    assert_fails(&home.run(&["talk", "tim", "--config", path]), 5, "config.toml", "--config");
+    fs::write(&file, "port = 1\nprot = 2\n").unwrap();
+    assert_fails(&home.run(&["talk", "tim", "--config", path]), 3, "line 2: unknown field `prot`", "that line");
+    fs::write(&file, "").unwrap();
+    let turn = ["talk", "tim", "--config", path, "--turn", "turn:me:secret@host"];
+    assert_fails(&home.run(&turn), 2, "command line", "README");
+    assert!(!home.state().exists(), "nothing was made");
+}
+
+#[test]
 fn a_reader_that_leaves_early_is_no_failure() {
     let home = Home::new().with(1, "tim");
     let line = format!("{} list | true; exit ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_twocan"));

@@ -1,0 +1,34 @@
+// How long to wait before the server is tried again, in milliseconds.
+
+const FIRST = 250;
+/** The longest wait while the loss is fresh, so that a server that was only restarted is found at once. */
+const LONGEST_AT_FIRST = 2_000;
+/** The longest wait later on, jitter included. */
+const LONGEST = 10_000;
+/** How long a loss counts as fresh. */
+const FRESH = 120_000;
+/** Each wait is drawn from this much to either side, so that a server's clients do not come back in one wave. */
+const JITTER = 0.2;
+
+/** The waits between attempts, growing with their number and with the age of the loss. */
+export class Backoff {
+  constructor(random) {
+    this.random = random;
+    this.reset();
+  }
+
+  /** Begins anew, since the server was reached. */
+  reset() {
+    this.attempts = 0;
+    this.since = null;
+  }
+
+  /** When to try next, after one more loss or failure at `now`. */
+  next(now) {
+    this.since ??= now;
+    const longest = now - this.since < FRESH ? LONGEST_AT_FIRST : LONGEST;
+    const wait = Math.min(FIRST * 2 ** Math.min(this.attempts, 10), longest);
+    this.attempts++;
+    return now + Math.min(wait * (1 + JITTER * (2 * this.random() - 1)), LONGEST);
+  }
+}

@@ -1,0 +1,360 @@
+// Wires the page: the address, what is kept, the conversation, the socket, the media, the view.
+
+import { Capture } from "./capture.js";
+import { Conversation } from "./conversation.js";
+import { newId } from "./ids.js";
+import { bookmark, inviteLink, readAddress } from "./invite.js";
+import { CODE_LIMIT, newKey, proof, sameProof } from "./pairing.js";
+import { Peer, makeCertificate } from "./peer.js";
+import { Socket, socketUrl } from "./socket.js";
+import { Sound } from "./sound.js";
+import * as store from "./store.js";
+import { takeConversation } from "./tabs.js";
+import { draw, drawLevel, listen, play, setAudible } from "./view.js";
+import { deviceWords, endingWords, obstacles, offlineWords, stateWords } from "./words.js";
+
+/** How often levels are drawn while something is open, in milliseconds. */
+const LEVEL_EVERY = 50;
+/** How long the far side may be gone from the server before the page says that it does not answer. */
+const OFFLINE_GRACE = 1500;
+
+/** What a person is told of the line to the server. */
+const LINES = {
+  idle: "offline",
+  connecting: "connecting",
+  registering: "connecting",
+  joining: "connecting",
+  joined: "joined",
+  offline: "offline",
+  taken: "taken",
+};
+
+const now = () => performance.now();
+
+/** Where this page stands: decided once, from the address and what is kept. */
+function arrive() {
+  const address = readAddress(location.href);
+  // The key must not stay in the address bar, nor in the history.
+  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
+  if (!window.isSecureContext) return { obstacle: "insecure" };
+  if (address.broken) return { obstacle: "broken" };
+  if (address.convo === null) return begin();
+  const { convo } = address;
+  const kept = store.loadConversation(convo);
+  if (kept) return { convo, ...kept };
+  const code = store.loadCode(convo);
+  if (code) return resume(convo, code);
+  if (address.far && address.key) return accept(address);
+  return { convo, obstacle: address.far ? "broken" : "unknown" };
+}
+
+function begin() {
+  const convo = newId();
+  const code = { me: newId(), key: newKey(), made: Date.now(), name: "" };
+  store.saveCode(convo, code);
+  return { convo, ...code };
+}
+
+function resume(convo, code) {
+  if (Date.now() - code.made < CODE_LIMIT) return { convo, ...code, farOfCode: code.far, far: undefined };
+  store.eraseCode(convo);
+  return { convo, name: code.name, obstacle: code.far ? "refused" : "expired" };
+}
+
+function accept({ convo, far, key }) {
+  const code = { me: newId(), far, key, made: Date.now(), name: "" };
+  store.saveCode(convo, code);
+  return { convo, ...code, farOfCode: far, far: undefined };
+}
+
+class Page {
+  constructor(place) {
+    this.place = place;
+    this.notice = null;
+    this.name = store.asName(place.name);
+    this.peer = null;
+    this.farTracks = { audio: null, video: null };
+    this.meters = { own: null, far: null };
+    this.sound = new Sound();
+    this.capture = new Capture({
+      changed: (kind, track) => this.captured(kind, track),
+      failed: (kind, error) => this.warn(deviceWords(kind, error)),
+    });
+    this.timer = null;
+  }
+
+  async start() {
+    const { convo, me, far, farOfCode, key, made, obstacle } = this.place;
+    if (convo && !farOfCode) history.replaceState(null, "", bookmark(location.href, convo));
+    listen((action) => this.act(action));
+    if (obstacle) return this.draw();
+    const alone = await this.lock(false);
+    const until = now() + made + CODE_LIMIT - Date.now();
+    let pairing = { kind: "waiting", until };
+    if (far) pairing = { kind: "paired", far };
+    else if (farOfCode) {
+      pairing = { kind: "accepting", far: farOfCode };
+      pairing.accept = await proof(key, "accept", convo, me, farOfCode);
+      pairing.accepted = await proof(key, "accepted", convo, farOfCode, me);
+    }
+    const camera = this.place.camera ?? true;
+    this.capture.setCamera(camera);
+    this.conversation = new Conversation({ convo, me, pairing, alone, camera });
+    this.socket = new Socket(socketUrl(location.href), {
+      opened: () => this.handle({ type: "socketOpen" }),
+      closed: () => this.handle({ type: "socketClosed" }),
+      heard: (text) => this.handle({ type: "line", text }),
+    });
+    this.watch();
+    this.handle({ type: alone ? "wake" : "letGo" });
+    this.certificate = await makeCertificate();
+  }
+
+  lock(steal) {
+    return takeConversation(this.place.convo, { steal, lost: () => this.handle({ type: "letGo" }) });
+  }
+
+  watch() {
+    addEventListener("online", () => this.handle({ type: "wake" }));
+    addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+    document.addEventListener("visibilitychange", () => document.hidden || this.handle({ type: "wake" }));
+    addEventListener("pagehide", () => this.handle({ type: "letGo" }));
+    navigator.mediaDevices?.addEventListener("devicechange", () => this.capture.refill());
+  }
+
+  // ── in and out of the conversation ──
+
+  handle(input) {
+    this.conversation.handle(now(), input);
+    for (let output = this.conversation.poll(); output; output = this.conversation.poll()) this.perform(output);
+    clearTimeout(this.timer);
+    const deadline = this.conversation.deadline();
+    if (deadline < Infinity) {
+      const wait = Math.min(Math.max(0, deadline - now()), 0x7fffffff);
+      this.timer = setTimeout(() => this.handle({ type: "deadline" }), wait);
+    }
+    this.draw();
+  }
+
+  perform(output) {
+    const actions = {
+      connect: () => this.socket.connect(),
+      disconnect: () => this.socket.disconnect(),
+      send: () => this.socket.send(output.text),
+      check: () => this.check(output),
+      remember: () => this.remember(output.far),
+      offer: () => this.newPeer(output.sessid).offer(),
+      answer: () => this.newPeer(output.sessid).answer(output.sdp),
+      close: () => this.closePeer(),
+      openGate: () => this.openGate(),
+      closeGate: () => this.closeGate(),
+      takeAnswer: () => this.peer.acceptAnswer(output.sdp),
+      addCandidate: () => this.peer.addCandidate(output),
+      sendData: () => this.peer.send(output.text),
+      forgetKey: () => this.forgetKey(),
+      ended: () => this.warn(endingWords(output.reason)),
+    };
+    actions[output.type]();
+  }
+
+  async check({ from, proof: theirs }) {
+    const { convo, me, key } = this.place;
+    const expected = await proof(key, "accept", convo, from, me);
+    const reply = await proof(key, "accepted", convo, me, from);
+    this.handle({ type: "checked", from, valid: sameProof(theirs, expected), reply });
+  }
+
+  remember(far) {
+    const { convo } = this.place;
+    this.place.far = far;
+    this.place.key = null;
+    this.keep();
+    store.eraseCode(convo);
+    history.replaceState(null, "", bookmark(location.href, convo));
+  }
+
+  keep() {
+    const { convo, me, far, key, made, farOfCode } = this.place;
+    if (far) store.saveConversation(convo, { me, far, name: this.name, camera: this.conversation.camera });
+    else if (key) store.saveCode(convo, { me, key, made, far: farOfCode, name: this.name });
+  }
+
+  forgetKey() {
+    store.eraseCode(this.place.convo);
+    this.place.key = null;
+  }
+
+  // ── media ──
+
+  newPeer(sessid) {
+    this.closePeer();
+    const peer = new Peer({
+      sessid,
+      certificate: this.certificate,
+      tell: (told) => this.handle({ type: "media", told }),
+      received: (kind, track) => this.received(kind, track),
+    });
+    this.peer = peer;
+    for (const kind of ["audio", "video"]) if (this.capture.tracks[kind]) peer.use(kind, this.capture.tracks[kind]);
+    return peer;
+  }
+
+  closePeer() {
+    this.peer?.close();
+    this.peer = null;
+    for (const kind of ["audio", "video"]) this.received(kind, null);
+    if (this.conversation.paused) this.sound.stop();
+  }
+
+  openGate() {
+    this.warn(null);
+    this.sound.start();
+    this.capture.open();
+    setAudible(true);
+    this.meter("far", this.farTracks.audio);
+    this.levels ??= setInterval(() => this.drawLevels(), LEVEL_EVERY);
+  }
+
+  closeGate() {
+    this.capture.close();
+    setAudible(false);
+    this.meter("far", null);
+    clearInterval(this.levels);
+    this.levels = null;
+    if (!this.peer) this.sound.stop();
+  }
+
+  captured(kind, track) {
+    // Silence goes on in place of the microphone: were nothing sent, the far side's jitter buffer would take the
+    // pause for delay, and keep it.
+    if (kind === "audio") {
+      this.peer?.use("audio", track ?? this.sound.silentTrack());
+      this.meter("own", track);
+    } else {
+      this.peer?.use("video", track);
+      play("own-video", track);
+    }
+    this.draw();
+  }
+
+  received(kind, track) {
+    if (this.farTracks[kind] === track) return;
+    this.farTracks[kind] = track;
+    play(`far-${kind}`, track);
+    if (kind === "audio") {
+      setAudible(!this.conversation.paused);
+      if (!this.conversation.paused) this.meter("far", track);
+    }
+    this.draw();
+  }
+
+  meter(side, track) {
+    this.meters[side]?.close();
+    this.meters[side] = track ? this.sound.meter(track) : null;
+    if (!track) drawLevel(side, -Infinity);
+  }
+
+  drawLevels() {
+    for (const [side, meter] of Object.entries(this.meters)) if (meter) drawLevel(side, meter.level());
+  }
+
+  // ── the person ──
+
+  act({ type, on, name }) {
+    switch (type) {
+      case "toggle":
+        return this.handle({ type: this.conversation.paused ? "unpause" : "pause" });
+      case "mute":
+        this.capture.setMuted(on);
+        return this.handle({ type, on });
+      case "camera":
+        this.capture.setCamera(on);
+        this.handle({ type, on });
+        return this.keep();
+      case "hangUp":
+        return this.handle({ type });
+      case "takeOver":
+        return this.lock(true).then(() => this.handle({ type }));
+      case "newCode":
+        return this.newCode();
+      case "name":
+        this.name = store.asName(name);
+        this.keep();
+        return this.draw();
+      case "dismiss":
+        return this.warn(null);
+    }
+  }
+
+  newCode() {
+    const code = { me: newId(), key: newKey(), made: Date.now(), name: this.name };
+    store.saveCode(this.place.convo, code);
+    location.reload();
+  }
+
+  warn(text) {
+    this.notice = text && { text, kind: "warning", action: "dismiss" };
+    this.draw();
+  }
+
+  // ── the picture ──
+
+  draw() {
+    draw(this.picture());
+  }
+
+  picture() {
+    const { conversation, name, place } = this;
+    if (!conversation) return emptyPicture(place, name);
+    const { paused, muted, camera, farHere, farProps } = conversation;
+    const pairing = conversation.pairing.kind;
+    const call = conversation.call.phase;
+    const farPaused = farProps?.get("paused") !== "false";
+    const line = LINES[conversation.line.kind];
+    const model = { pairing, paused, muted, camera, farHere, farPaused, call, line, name };
+    const live = call === "connected" && !paused;
+    return {
+      ...model,
+      link: pairing === "waiting" ? inviteLink(location.href, place) : null,
+      kept: [],
+      usable: pairing === "paired" || pairing === "accepting",
+      canUnpause: pairing === "paired" && line !== "taken",
+      showOwn: !paused && camera && this.capture.tracks.video !== null,
+      showFar: live && !farPaused && farProps?.get("videosend") === "true" && this.farTracks.video !== null,
+      state: stateWords(model),
+      presence: farHere ? (call === "connected" && !farPaused ? "Live" : "Here") : "Away",
+      ownStatus: paused ? "paused" : muted ? "muted" : "live",
+      farStatus: farHere ? (farPaused ? "paused" : "live") : "away",
+      notice: this.noticeNow(),
+      title: title(name, paused, call),
+    };
+  }
+
+  noticeNow() {
+    const { pairing, line, backoff } = this.conversation;
+    if (line.kind === "taken") return { ...obstacles.taken, kind: "obstacle" };
+    if (pairing.kind === "refused" || pairing.kind === "expired") return { ...obstacles[pairing.kind], kind: "obstacle" };
+    if (this.notice) return this.notice;
+    const isLost = backoff.since !== null && now() - backoff.since > OFFLINE_GRACE;
+    const seconds = line.kind === "offline" ? Math.round((line.until - now()) / 1000) : 0;
+    return isLost ? { text: offlineWords(seconds), kind: "warning", action: null } : null;
+  }
+}
+
+function emptyPicture({ obstacle, convo }, name) {
+  return {
+    ...{ pairing: obstacle ?? "starting", paused: true, muted: false, camera: true, farHere: false, farPaused: true },
+    ...{ call: "idle", line: "offline", name, link: null, usable: false, canUnpause: false },
+    ...{ showOwn: false, showFar: false, state: "", presence: "", ownStatus: "", farStatus: "" },
+    kept: store.listConversations().filter((kept) => kept.convo !== convo),
+    notice: obstacle ? { ...obstacles[obstacle], kind: "obstacle" } : null,
+    title: title(name, true, "idle"),
+  };
+}
+
+function title(name, paused, call) {
+  const state = paused ? "" : call === "connected" ? "● " : "○ ";
+  return state + (name ? `${name} · twocan` : "twocan");
+}
+
+new Page(arrive()).start();

@@ -1,0 +1,128 @@
+// The connection of one call: an RTCPeerConnection, its data channel, and what is sent and received on it.
+//
+// It connects with no track at all, and never negotiates again: what is sent changes by `replaceTrack` alone.
+
+const CHANNEL = "calling-3.0";
+
+/** The key with which this page's calls are secured: made once, ahead of the first call. */
+export function makeCertificate() {
+  return RTCPeerConnection.generateCertificate({ name: "ECDSA", namedCurve: "P-256" });
+}
+
+export class Peer {
+  /**
+   * `tell(input)` hears what happens, as inputs of the conversation; `received(kind, track)` gets the far side's
+   * tracks, once each.
+   */
+  constructor({ sessid, certificate, iceServers = [], tell, received }) {
+    this.sessid = sessid;
+    this.tell = (type, fields) => tell({ type, sessid: this.sessid, ...fields });
+    this.received = received;
+    this.senders = { audio: null, video: null };
+    this.tracks = { audio: null, video: null };
+    this.pc = new RTCPeerConnection({ certificates: certificate ? [certificate] : [], iceServers });
+    this.described = new Promise((resolve) => (this.setDescribed = resolve));
+    this.pc.onicecandidate = ({ candidate }) => this.found(candidate);
+    this.pc.onconnectionstatechange = () => this.connectionChanged();
+    this.pc.ondatachannel = ({ channel }) => this.useChannel(channel);
+    this.pc.ontrack = ({ receiver, track }) => this.gotTrack(receiver, track);
+  }
+
+  async offer() {
+    this.useChannel(this.pc.createDataChannel(CHANNEL));
+    const stream = new MediaStream();
+    for (const kind of ["audio", "video"]) this.useSender(this.pc.addTransceiver(kind, { streams: [stream] }));
+    await this.attempt(async () => {
+      await this.pc.setLocalDescription();
+      this.describe();
+    });
+  }
+
+  async answer(sdp) {
+    await this.attempt(async () => {
+      await this.pc.setRemoteDescription({ type: "offer", sdp });
+      const stream = new MediaStream();
+      for (const transceiver of this.pc.getTransceivers()) {
+        transceiver.direction = "sendrecv";
+        transceiver.sender.setStreams?.(stream);
+        this.useSender(transceiver);
+      }
+      await this.pc.setLocalDescription();
+      this.describe();
+    });
+  }
+
+  acceptAnswer(sdp) {
+    return this.attempt(() => this.pc.setRemoteDescription({ type: "answer", sdp }));
+  }
+
+  addCandidate({ candidate, sdpMid, sdpMLineIndex }) {
+    // One bad candidate leaves the others good.
+    this.pc.addIceCandidate({ candidate, sdpMid, sdpMLineIndex }).catch(() => {});
+  }
+
+  send(text) {
+    if (this.channel?.readyState === "open") this.channel.send(text);
+  }
+
+  /** Sends `track` from now on; null sends nothing. */
+  use(kind, track) {
+    this.tracks[kind] = track;
+    return this.senders[kind]?.replaceTrack(track).catch(() => {});
+  }
+
+  close() {
+    this.tell = () => {};
+    this.received = () => {};
+    this.pc.close();
+  }
+
+  /** What goes wrong in `steps` ends the call. */
+  async attempt(steps) {
+    try {
+      await steps();
+    } catch (error) {
+      this.tell("failed", { why: error.message });
+    }
+  }
+
+  describe() {
+    const { type, sdp } = this.pc.localDescription;
+    this.tell("described", { description: type, sdp });
+    this.setDescribed();
+  }
+
+  async found(candidate) {
+    if (!candidate?.candidate) return;
+    await this.described;
+    const { sdpMid, sdpMLineIndex } = candidate;
+    this.tell("candidate", { candidate: candidate.candidate, sdpMid, sdpMLineIndex });
+  }
+
+  connectionChanged() {
+    if (this.pc.connectionState === "failed") this.tell("failed", { why: "the connection was lost" });
+  }
+
+  useChannel(channel) {
+    if (channel.label !== CHANNEL || this.channel) return;
+    this.channel = channel;
+    channel.onopen = () => this.tell("dataOpen");
+    channel.onmessage = ({ data }) => this.tell("dataText", { text: data });
+    channel.onclose = () => this.tell("closed");
+    if (channel.readyState === "open") this.tell("dataOpen");
+  }
+
+  useSender({ sender, receiver }) {
+    const { kind } = receiver.track;
+    if (this.senders[kind]) return;
+    this.senders[kind] = sender;
+    if (this.tracks[kind]) this.use(kind, this.tracks[kind]);
+  }
+
+  gotTrack(receiver, track) {
+    // Play what arrives at once: this is a conversation, not a film.
+    if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
+    else if ("playoutDelayHint" in receiver) receiver.playoutDelayHint = 0;
+    this.received(track.kind, track);
+  }
+}

@@ -1,0 +1,88 @@
+// What the page says, in plain words.
+
+/** One sentence on where the conversation stands. */
+export function stateWords({ pairing, paused, farHere, farPaused, call, line }) {
+  if (pairing === "waiting") return "Waiting for the other side to scan the code.";
+  if (pairing === "accepting") {
+    return farHere ? "Pairing…" : "Waiting for the side that shows the code. Keep both open.";
+  }
+  if (call === "ending") return "Hanging up…";
+  if (call === "calling" || call === "connecting") {
+    return paused ? "The other side is connecting. You are paused." : "Connecting…";
+  }
+  if (call === "connected") return connectedWords(paused, farPaused);
+  if (line !== "joined") return paused ? "Paused. Looking for the server…" : "Unpaused. Looking for the server…";
+  if (farHere) return "Ready. Unpause to talk.";
+  return paused ? "Paused. The other side is away." : "Unpaused. You will be heard when the other side comes.";
+}
+
+function connectedWords(paused, farPaused) {
+  if (paused) return farPaused ? "Both of you are paused." : "The other side is talking to you. Unpause to hear it.";
+  return farPaused ? "You are live. The other side is paused." : "You are talking.";
+}
+
+const ENDINGS = {
+  far_hung_up: "The other side hung up.",
+  no_answer: "The other side did not answer. Unpause to try again.",
+  no_connection: "Could not connect the two of you. A firewall may be in the way. Unpause to try again.",
+  far_gone: "The other side is gone. It will be here again when it comes back.",
+  failed: "The call broke off. Unpause to try again.",
+};
+
+/** Why a call ended, where that needs saying. */
+export function endingWords(reason) {
+  return ENDINGS[reason] ?? null;
+}
+
+const DEVICES = { audio: "microphone", video: "camera" };
+
+/** Why a device does not open, and what goes on without it. */
+export function deviceWords(kind, { name }) {
+  const device = DEVICES[kind];
+  const without = kind === "audio" ? "You hear, but are not heard." : "You go on with sound alone.";
+  switch (name) {
+    case "NotAllowedError":
+    case "SecurityError":
+      return `This page may not use the ${device}. Allow it in the browser's address bar, then pause and unpause. ${without}`;
+    case "NotFoundError":
+    case "OverconstrainedError":
+      return `No ${device} was found. ${without}`;
+    case "NotReadableError":
+    case "AbortError":
+      return `The ${device} is in use by another program. Close that, then pause and unpause. ${without}`;
+    case "DeviceLost":
+      return `The ${device} was unplugged. It is used again when it is back. ${without}`;
+    default:
+      return `The ${device} did not open. ${without}`;
+  }
+}
+
+/** What stands in the way of using this page at all: `{ text, action }`. */
+export const obstacles = {
+  insecure: {
+    text: "This page was not opened over https, so the browser keeps the microphone from it. Open the https address.",
+  },
+  broken: {
+    text: "This link is broken: a part of it is missing or was changed on the way. Ask for it again, or start a new conversation.",
+    action: "start-new",
+  },
+  unknown: {
+    text: "This browser does not know this conversation. Open the bookmark where you paired, or ask the other side for a new code.",
+    action: "start-new",
+  },
+  refused: {
+    text: "This code was used already: it lets in one device only. Ask the other side for a new one.",
+    action: "start-new",
+  },
+  expired: { text: "The code was not used for a day, and is erased.", action: "new-code" },
+  taken: { text: "This conversation is open in another tab or window.", action: "take-over" },
+  own: {
+    text: "This is the link for the other side. Open it on another device, or in another browser.",
+  },
+};
+
+/** That the server does not answer, and when it is tried again. */
+export function offlineWords(seconds) {
+  const when = seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again…";
+  return `The server does not answer. ${when}`;
+}
