@@ -96,10 +96,13 @@ impl Screen {
 
 impl Lines {
     fn show(&mut self, event: &Event) {
-        self.status.handle(event);
         let line = match self.face {
             Face::Json => Some(json::line(event, self.started.elapsed().as_secs_f64() * 1000.0)),
-            Face::Plain | Face::Terminal => plain::line(event, &self.status),
+            Face::Plain | Face::Terminal => {
+                let before = self.status.clone();
+                self.status.handle(event);
+                plain::line(event, &before, &self.status)
+            }
         };
         if let Some(line) = line {
             self.out.write(line);

@@ -107,7 +107,7 @@ impl Status {
             Event::Notice { message, hint } => self.notice(message.clone(), hint.clone()),
             Event::Code { link, local } => self.code = Some(Code { link: link.clone(), local: local.clone() }),
             Event::CodeGone { reason } => self.code_gone(*reason),
-            Event::Paired => self.notice(format!("paired with {}", self.name), None),
+            Event::Paired => self.notice(format!("paired with {}", self.who()), None),
             Event::Refused => self.notice(refused().to_owned(), Some(refused_hint().to_owned())),
             Event::Line { state, .. } => self.line = *state,
             Event::Far { here } => self.far_here = *here,
@@ -131,7 +131,7 @@ impl Status {
 
     /// The one line that says how things stand.
     pub(super) fn headline(&self) -> (Mood, String) {
-        let name = &self.name;
+        let name = self.who();
         if self.line == LineState::Taken {
             return (Mood::Trouble, "open in another window — press t to take over".into());
         }
@@ -148,8 +148,13 @@ impl Status {
         }
     }
 
+    /// The other side, by the conversation's name; one that nobody named says nothing of who is there.
+    pub(super) fn who(&self) -> &str {
+        if self.name.starts_with("conversation") { "the other side" } else { &self.name }
+    }
+
     fn headline_idle(&self) -> (Mood, String) {
-        let name = &self.name;
+        let name = self.who();
         match (self.line, self.far_here, self.paused) {
             (LineState::Connecting, ..) => (Mood::Waiting, "connecting to the server …".into()),
             (LineState::Offline, ..) => (Mood::Trouble, "no connection to the server — trying again".into()),
@@ -163,7 +168,7 @@ impl Status {
 
     /// Where the other side is and what it does.
     pub(super) fn presence(&self) -> String {
-        let name = &self.name;
+        let name = self.who();
         match (self.far_here, self.far_props) {
             (_, Some(FarProps { paused: true, .. })) => format!("{name} is here, paused"),
             (_, Some(FarProps { audiosend: false, .. })) => format!("{name} is here, microphone muted"),
@@ -204,7 +209,7 @@ impl Status {
             CallState::Idle => {
                 (self.far_props, self.far_level) = (None, None);
                 if let Some(reason) = reason {
-                    self.last_ending = Some(ending(&self.name, reason, message));
+                    self.last_ending = Some(ending(self.who(), reason, message));
                 }
             }
             CallState::Calling | CallState::Connecting | CallState::Connected => self.last_ending = None,
@@ -302,6 +307,12 @@ mod tests {
         assert_eq!(status(&[HERE, props(false, true)]).presence(), "tim is here, talking");
         assert_eq!(status(&[HERE, props(false, false)]).presence(), "tim is here, microphone muted");
         assert_eq!(status(&[HERE, props(false, true), call(CallState::Idle)]).presence(), "tim is here");
+    }
+
+    #[test]
+    fn a_conversation_that_nobody_named_is_with_the_other_side() {
+        let status = Status { name: "conversation 2".into(), ..status(&[JOINED, HERE]) };
+        assert_eq!(status.presence(), "the other side is here");
     }
 
     #[test]
