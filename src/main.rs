@@ -90,7 +90,7 @@ fn media_options(talk: &cli::Talk, config: Config) -> Result<media::Options, Err
         },
         stun: stun.iter().map(|server| server.address().to_owned()).collect(),
         turn: turn.iter().map(|server| server.address().to_string()).collect(),
-        ..media::Options::default()
+        address: talk.address,
     })
 }
 

@@ -219,10 +219,12 @@ impl Talk {
         match event {
             media::Event::Call(session, event) => self.handle(Input::Media(session, event)),
             media::Event::Unusable(error) => Err(error.into()),
-            other => {
-                if let Some(event) = tell::media(other) {
-                    self.screen.show(&event);
-                }
+            media::Event::Ready(_)
+            | media::Event::Level { .. }
+            | media::Event::Tone(_)
+            | media::Event::Picture(_)
+            | media::Event::Notice(_) => {
+                tell::media(event).iter().for_each(|event| self.screen.show(event));
                 Ok(())
             }
         }
@@ -324,19 +326,16 @@ impl Talk {
     }
 
     fn tell(&mut self, event: Event) {
-        match &event {
-            Event::Line(line) => {
-                self.line = *line;
-                self.was_joined |= *line == LineState::Joined;
+        if let Event::Line(line) = &event {
+            self.line = *line;
+            self.was_joined |= *line == LineState::Joined;
+        }
+        if let Event::Call(phase, _) = &event {
+            self.phase = *phase;
+            self.talked |= *phase == Phase::Connected;
+            if *phase == Phase::Idle {
+                self.note_talk();
             }
-            Event::Call(phase, _) => {
-                self.phase = *phase;
-                self.talked |= *phase == Phase::Connected;
-                if *phase == Phase::Idle {
-                    self.note_talk();
-                }
-            }
-            _ => {}
         }
         if let Some(event) = tell::conversation(event, self.code.as_ref(), &self.home, &mut self.muted) {
             self.screen.show(&event);
