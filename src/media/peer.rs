@@ -104,6 +104,12 @@ impl Peer {
         }
     }
 
+    /// The devices, as long as no call has the connection.
+    #[cfg(test)]
+    pub(super) fn devices(&self) -> Option<&Devices> {
+        self.devices.as_ref()
+    }
+
     /// Whether it is the connection of this call.
     pub(super) fn belongs_to(&self, session: &SessionId) -> bool {
         self.reporter.session.get() == Some(session)
