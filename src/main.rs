@@ -88,7 +88,8 @@ fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<ta
     let is_host = talk.host.port.is_some() || talk.host.listen.is_some();
     let server = talk.server.clone().or_else(|| config.server.clone().filter(|_| !is_host));
     let media = media_options(&talk, config)?;
-    Ok(talk::Options { what: talk.what, server, listen, port, state, media, face, started })
+    let claim = if talk.take_over { talk::Claiming::TakeOver } else { talk::Claiming::IfFree };
+    Ok(talk::Options { what: talk.what, claim, server, listen, port, state, media, face, started })
 }
 
 fn media_options(talk: &cli::Talk, config: Config) -> Result<media::Options, Error> {
