@@ -225,16 +225,12 @@ class Page {
   }
 
   captured(kind, track) {
+    if (kind === "audio") this.meter("own", track);
+    else play("own-video", track);
+    this.draw();
     // Silence goes on in place of the microphone: were nothing sent, the far side's jitter buffer would take the
     // pause for delay, and keep it.
-    if (kind === "audio") {
-      this.peer?.use("audio", track ?? this.sound.silentTrack());
-      this.meter("own", track);
-    } else {
-      this.peer?.use("video", track);
-      play("own-video", track);
-    }
-    this.draw();
+    return this.peer?.use(kind, track ?? (kind === "audio" ? this.sound.silentTrack() : null));
   }
 
   received(kind, track) {
