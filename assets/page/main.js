@@ -150,7 +150,7 @@ class Page {
       addCandidate: () => this.peer.addCandidate(output),
       sendData: () => this.peer.send(output.text),
       forgetKey: () => this.forgetKey(),
-      ended: () => this.warn(endingWords(output.reason)),
+      ended: () => this.warn(endingWords(output.reason), output.reason.startsWith("far_") ? "news" : "warning"),
     };
     actions[output.type]();
   }
@@ -286,8 +286,8 @@ class Page {
     location.reload();
   }
 
-  warn(text) {
-    this.notice = text && { text, kind: "warning", action: "dismiss" };
+  warn(text, kind = "warning") {
+    this.notice = text && { text, kind, action: "dismiss" };
     this.draw();
   }
 
@@ -309,9 +309,9 @@ class Page {
     const live = call === "connected" && !paused;
     return {
       ...model,
-      link: pairing === "waiting" ? inviteLink(location.href, place) : null,
+      link: pairing === "waiting" && line !== "taken" ? inviteLink(location.href, place) : null,
       kept: [],
-      usable: pairing === "paired" || pairing === "accepting",
+      usable: (pairing === "paired" || pairing === "accepting") && line !== "taken",
       canUnpause: pairing === "paired" && line !== "taken",
       showOwn: !paused && camera && this.capture.tracks.video !== null,
       showFar: live && !farPaused && farProps?.get("videosend") === "true" && this.farTracks.video !== null,
