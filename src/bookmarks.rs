@@ -18,7 +18,7 @@ use thiserror::Error;
 
 pub use self::{
     file::Trouble,
-    name::{Name, NameError, is_like_link},
+    name::{Name, NameError, is_like_id, is_like_link},
 };
 use crate::{
     ids::{ConversationId, InstanceId},
@@ -218,12 +218,23 @@ impl Bookmarks {
     ///
     /// Errors: [`BookmarkError::AlreadyOpen`] while another process or another claim holds it.
     pub fn claim(&self, id: &ConversationId) -> Result<Claim, BookmarkError> {
+        // Under the folder's lock, so that nobody who only looks is taken for a holder.
+        let _lock = self.lock()?;
         let path = self.lock_path(id);
         let lock = open_lock(&path)?;
         match lock.try_lock() {
             Ok(()) => Ok(Claim { _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(BookmarkError::AlreadyOpen),
             Err(TryLockError::Error(source)) => Err(BookmarkError::Io { doing: "lock", path, source }),
+        }
+    }
+
+    /// Whether somebody holds the claim on this conversation.
+    pub fn is_open(&self, id: &ConversationId) -> Result<bool, BookmarkError> {
+        let _lock = self.lock()?;
+        match File::open(self.lock_path(id)) {
+            Ok(lock) => Ok(matches!(lock.try_lock(), Err(TryLockError::WouldBlock))),
+            Err(_) => Ok(false),
         }
     }
 

@@ -14,6 +14,12 @@ pub mod switchboard;
 #[cfg(feature = "shell")]
 pub mod bookmarks;
 #[cfg(feature = "shell")]
+pub mod cli;
+#[cfg(feature = "shell")]
+pub mod config;
+#[cfg(feature = "shell")]
+pub mod exit;
+#[cfg(feature = "shell")]
 pub mod media;
 #[cfg(feature = "shell")]
 pub mod rt;

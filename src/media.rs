@@ -15,7 +15,7 @@ use std::{net::IpAddr, sync::mpsc, thread::JoinHandle};
 
 use thiserror::Error;
 
-pub use devices::{Choice, Colour, Device, Inventory, list};
+pub use devices::{Choice, Colour, Device, Inventory, Kind, list};
 pub use playback::Picture;
 
 use crate::{

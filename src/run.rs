@@ -1,5 +1,7 @@
 //! What each command does: clock, sockets, media and screen around the core.
 
+pub mod bookmarks;
+pub mod devices;
 pub mod serve;
 pub mod talk;
 
@@ -7,6 +9,7 @@ use thiserror::Error;
 
 use crate::{
     bookmarks::{BookmarkError, NameError},
+    config::{ConfigError, IceError},
     invite::{LinkError, Origin},
     media::MediaError,
     server::ServerError,
@@ -25,6 +28,18 @@ pub enum Error {
     /// Storing or opening a conversation failed.
     #[error(transparent)]
     Bookmark(#[from] BookmarkError),
+    /// No conversation goes by this name or id.
+    #[error("there is no conversation \"{0}\"")]
+    NotFound(String),
+    /// Nobody is there to be asked, and no `--yes`.
+    #[error("forgetting deletes the keys, and nobody is there to confirm it")]
+    NotConfirmed,
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A TURN server of the command line cannot be used.
+    #[error(transparent)]
+    Ice(#[from] IceError),
     /// No name was given, and there are several conversations.
     #[error("which conversation? There are: {}", .0.join(", "))]
     Which(Vec<String>),
@@ -54,6 +69,9 @@ pub enum Error {
     /// There can be no media at all.
     #[error(transparent)]
     Media(#[from] MediaError),
+    /// Standard output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(std::io::Error),
     /// The terminal, a thread or a clock failed.
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),

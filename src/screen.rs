@@ -16,14 +16,13 @@ use std::{
     time::Instant,
 };
 
-use async_std::channel;
-
 pub use self::{command::Command, event::Event, lines::LINE_LIMIT};
 use self::{
     lines::{Line, Writer},
     status::Status,
     tui::Tui,
 };
+use crate::rt;
 
 /// How the program shows itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +58,7 @@ struct Lines {
     started: Instant,
     status: Status,
     out: Writer,
-    input: channel::Receiver<Line>,
+    input: rt::Receiver<Line>,
 }
 
 impl Screen {
@@ -97,10 +96,13 @@ impl Screen {
 
 impl Lines {
     fn show(&mut self, event: &Event) {
-        self.status.handle(event);
         let line = match self.face {
             Face::Json => Some(json::line(event, self.started.elapsed().as_secs_f64() * 1000.0)),
-            Face::Plain | Face::Terminal => plain::line(event, &self.status),
+            Face::Plain | Face::Terminal => {
+                let before = self.status.clone();
+                self.status.handle(event);
+                plain::line(event, &before, &self.status)
+            }
         };
         if let Some(line) = line {
             self.out.write(line);
@@ -136,9 +138,11 @@ fn parse(line: Line, face: Face) -> Result<Command, String> {
 mod tests {
     use std::{io::Cursor, sync::mpsc};
 
-    use async_std::task::block_on;
-
     use super::*;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        rt::run(future).unwrap()
+    }
 
     struct Sent(mpsc::Sender<Vec<u8>>);
 

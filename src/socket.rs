@@ -127,11 +127,13 @@ async fn open(server: &Origin) -> Result<Stream, SocketError> {
 #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else goes wrong, somebody answered wrongly")]
 fn classify(error: tungstenite::Error) -> SocketError {
     match error {
-        tungstenite::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            Some(rustls::Error::InvalidCertificate(why)) => SocketError::Certificate(format!("{why:?}")),
-            Some(error) => SocketError::NotRendezvous(error.to_string()),
-            None => SocketError::Unreachable(error.to_string()),
-        },
+        tungstenite::Error::Io(error) => {
+            match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                Some(rustls::Error::InvalidCertificate(why)) => SocketError::Certificate(format!("{why:?}")),
+                Some(error) => SocketError::NotRendezvous(error.to_string()),
+                None => SocketError::Unreachable(error.to_string()),
+            }
+        }
         tungstenite::Error::Http(response) => SocketError::NotRendezvous(format!("it says {}", response.status())),
         error => SocketError::NotRendezvous(error.to_string()),
     }

@@ -40,6 +40,16 @@ pub fn is_like_link(text: &str) -> bool {
     text.contains("://") || text.contains("convoId=")
 }
 
+/// Whether a text is meant as a conversation's id, though perhaps one that was cut or mistyped.
+///
+/// That is: one that parses, or a long word of letters and digits, both among them, as no name is.
+pub fn is_like_id(text: &str) -> bool {
+    let has = |kind: fn(&u8) -> bool| text.as_bytes().iter().any(kind);
+    let is_long_word = (20..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
+    text.parse::<ConversationId>().is_ok() || (is_long_word && is_mixed)
+}
+
 impl Name {
     /// The text.
     pub fn as_str(&self) -> &str {
@@ -65,7 +75,7 @@ impl FromStr for Name {
             "" => Err(NameError::Empty),
             _ if text.chars().count() > NAME_LIMIT => Err(NameError::TooLong),
             _ if text.contains(char::is_control) => Err(NameError::Control),
-            _ if text.parse::<ConversationId>().is_ok() => Err(NameError::LikeId),
+            _ if is_like_id(text) => Err(NameError::LikeId),
             _ if is_like_link(text) => Err(NameError::LikeLink),
             _ => Ok(Self(text.to_owned())),
         }
@@ -100,7 +110,10 @@ mod tests {
         let name: Name = "  Tim Öz ".parse().unwrap();
         assert_eq!(name.as_str(), "Tim Öz");
         assert!(name.is_same("tim öz") && !name.is_same("tim"));
-        assert!("ä".repeat(NAME_LIMIT).parse::<Name>().is_ok());
+        for text in ["ä".repeat(NAME_LIMIT).as_str(), "internationalconversation", "5", "workshop 2026 in the old barn"]
+        {
+            assert!(text.parse::<Name>().is_ok(), "{text}");
+        }
     }
 
     #[test]
@@ -113,6 +126,7 @@ mod tests {
             ("a\nb", NameError::Control),
             (&*"a".repeat(26), NameError::LikeId),
             (&*"A".repeat(26), NameError::LikeId),
+            ("mzxw6ytboi4dsnjvgy3tqo", NameError::LikeId),
             ("https://host/", NameError::LikeLink),
             ("host?convoId=x", NameError::LikeLink),
         ] {

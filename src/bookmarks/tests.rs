@@ -203,12 +203,26 @@ fn forgetting_leaves_nothing_and_touches_no_other() {
 #[test]
 fn a_conversation_is_open_once() {
     let home = Home::new().with(1, "tim").with(2, "anna");
+    assert!(!home.bookmarks.is_open(&id(1)).unwrap());
     let claim = home.bookmarks.claim(&id(1)).unwrap();
+    assert!(home.bookmarks.is_open(&id(1)).unwrap());
     assert!(matches!(home.bookmarks.claim(&id(1)), Err(BookmarkError::AlreadyOpen)));
     assert!(matches!(home.bookmarks.forget(&id(1)), Err(BookmarkError::AlreadyOpen)));
     assert!(home.bookmarks.claim(&id(2)).is_ok());
     drop(claim);
     assert!(home.bookmarks.claim(&id(1)).is_ok());
+}
+
+#[test]
+fn looking_whether_it_is_open_never_stops_it_from_being_opened() {
+    let home = Home::new().with(1, "tim");
+    std::thread::scope(|scope| {
+        let looking = scope.spawn(|| (0..200).any(|_| home.bookmarks.is_open(&id(1)).is_err()));
+        for _ in 0..200 {
+            home.bookmarks.claim(&id(1)).unwrap();
+        }
+        assert!(!looking.join().unwrap());
+    });
 }
 
 #[test]

@@ -374,12 +374,8 @@ fn pairing(bookmark: &Bookmark, origin: Origin) -> Result<(Pairing, Option<Invit
             let mut bytes = [0; 32];
             fill(&mut bytes)?;
             let key = PairingKey::from_bytes(bytes);
-            let invite = Invite {
-                origin,
-                conversation: bookmark.id.clone(),
-                far: bookmark.own.clone(),
-                key: key.clone(),
-            };
+            let invite =
+                Invite { origin, conversation: bookmark.id.clone(), far: bookmark.own.clone(), key: key.clone() };
             Ok((Pairing::Waiting { key, expires: rt::now() + CODE_LIFE }, Some(invite)))
         }
     }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use async_std::channel;
+use crate::rt;
 
 /// The longest command line: 4 KiB; what is longer is passed over and told.
 pub const LINE_LIMIT: usize = 4096;
@@ -64,11 +64,11 @@ fn line(bytes: Vec<u8>, seen: usize) -> Line {
 }
 
 /// Reads lines on a thread of its own, since a blocking read cannot be called off.
-pub(super) fn reader<R>(mut input: R) -> io::Result<channel::Receiver<Line>>
+pub(super) fn reader<R>(mut input: R) -> io::Result<rt::Receiver<Line>>
 where
     R: BufRead + Send + 'static,
 {
-    let (sender, receiver) = channel::bounded(16);
+    let (sender, receiver) = rt::bounded(16);
     std::thread::Builder::new().name("input".into()).spawn(move || {
         while let Ok(Some(line)) = read(&mut input) {
             if sender.send_blocking(line).is_err() {

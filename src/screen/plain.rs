@@ -6,12 +6,12 @@ use super::{
     status::{self, Status},
 };
 
-/// The line for `event`, if it is worth one; `status` is how things stand with it taken in.
-pub(super) fn line(event: &Event, status: &Status) -> Option<String> {
-    let name = &status.name;
+/// The line for `event`, if it is worth one; `before` and `status` are how things stood without it and stand with it.
+pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<String> {
+    let name = status.who();
     let text = match event {
         Event::Started { version, conversation, name, .. } => {
-            format!("twocan {version}: conversation {name} ({conversation}), paused")
+            format!("twocan {version}: conversation {name} ({conversation})")
         }
         Event::Server { url, embedded: true } => format!("server: {url} (in this program)"),
         Event::Server { url, embedded: false } => format!("server: {url}"),
@@ -34,7 +34,7 @@ pub(super) fn line(event: &Event, status: &Status) -> Option<String> {
         Event::Line { state, .. } => line_state(*state).to_owned(),
         Event::Far { here: true } => format!("{name} is here"),
         Event::Far { here: false } => format!("{name} is not here"),
-        Event::FarProps { .. } => status.presence(),
+        Event::FarProps { .. } => Some(status.presence()).filter(|now| *now != before.presence())?,
         Event::Paused { paused: true } => "paused".to_owned(),
         Event::Paused { paused: false } => "unpaused".to_owned(),
         Event::Muted { microphone, camera } => format!(
@@ -114,8 +114,9 @@ mod tests {
 
     fn said(event: Event) -> Option<String> {
         let mut status = Status { name: "tim".into(), ..Status::default() };
+        let before = status.clone();
         status.handle(&event);
-        line(&event, &status)
+        line(&event, &before, &status)
     }
 
     #[test]
@@ -127,6 +128,16 @@ mod tests {
         );
         let notice = Event::Notice { message: "no microphone".into(), hint: Some("plug one in".into()) };
         assert_eq!(said(notice).as_deref(), Some("no microphone (hint: plug one in)"));
+    }
+
+    #[test]
+    fn what_the_other_side_repeats_is_told_once() {
+        let props = Event::FarProps { paused: true, audiosend: true, videosend: true };
+        let mut status = Status { name: "tim".into(), ..Status::default() };
+        let before = status.clone();
+        status.handle(&props);
+        assert_eq!(line(&props, &before, &status).as_deref(), Some("tim is here, paused"));
+        assert_eq!(line(&props, &status, &status), None);
     }
 
     #[test]

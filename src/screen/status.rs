@@ -23,6 +23,13 @@ pub(super) struct Devices {
     pub(super) speaker: Option<String>,
 }
 
+/// The link that pairs the other side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Code {
+    pub(super) link: String,
+    pub(super) local: Option<String>,
+}
+
 /// A line that somebody should read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Notice {
@@ -49,7 +56,7 @@ pub(super) struct Status {
     pub(super) name: String,
     pub(super) server: Option<String>,
     pub(super) devices: Option<Devices>,
-    pub(super) code: Option<String>,
+    pub(super) code: Option<Code>,
     pub(super) line: LineState,
     pub(super) far_here: bool,
     pub(super) far_props: Option<FarProps>,
@@ -98,9 +105,9 @@ impl Status {
                 self.devices = Some(Devices { microphone, camera, speaker });
             }
             Event::Notice { message, hint } => self.notice(message.clone(), hint.clone()),
-            Event::Code { link, .. } => self.code = Some(link.clone()),
+            Event::Code { link, local } => self.code = Some(Code { link: link.clone(), local: local.clone() }),
             Event::CodeGone { reason } => self.code_gone(*reason),
-            Event::Paired => self.notice(format!("paired with {}", self.name), None),
+            Event::Paired => self.notice(format!("paired with {}", self.who()), None),
             Event::Refused => self.notice(refused().to_owned(), Some(refused_hint().to_owned())),
             Event::Line { state, .. } => self.line = *state,
             Event::Far { here } => self.far_here = *here,
@@ -113,7 +120,10 @@ impl Status {
                 (self.microphone_muted, self.camera_off) = (*microphone, *camera);
             }
             Event::Call { state, reason, message } => self.call(*state, *reason, message.as_deref()),
-            Event::Level { own, far } => (self.own_level, self.far_level) = (*own, *far),
+            Event::Level { own, far } => {
+                self.own_level = own.or(self.own_level);
+                self.far_level = far.or(self.far_level);
+            }
             Event::Volume { percent } => self.volume = *percent,
             Event::Tone { .. } | Event::Picture { .. } | Event::Ended => {}
         }
@@ -121,7 +131,7 @@ impl Status {
 
     /// The one line that says how things stand.
     pub(super) fn headline(&self) -> (Mood, String) {
-        let name = &self.name;
+        let name = self.who();
         if self.line == LineState::Taken {
             return (Mood::Trouble, "open in another window — press t to take over".into());
         }
@@ -138,8 +148,13 @@ impl Status {
         }
     }
 
+    /// The other side, by the conversation's name; one that nobody named says nothing of who is there.
+    pub(super) fn who(&self) -> &str {
+        if self.name.starts_with("conversation") { "the other side" } else { &self.name }
+    }
+
     fn headline_idle(&self) -> (Mood, String) {
-        let name = &self.name;
+        let name = self.who();
         match (self.line, self.far_here, self.paused) {
             (LineState::Connecting, ..) => (Mood::Waiting, "connecting to the server …".into()),
             (LineState::Offline, ..) => (Mood::Trouble, "no connection to the server — trying again".into()),
@@ -153,7 +168,7 @@ impl Status {
 
     /// Where the other side is and what it does.
     pub(super) fn presence(&self) -> String {
-        let name = &self.name;
+        let name = self.who();
         match (self.far_here, self.far_props) {
             (_, Some(FarProps { paused: true, .. })) => format!("{name} is here, paused"),
             (_, Some(FarProps { audiosend: false, .. })) => format!("{name} is here, microphone muted"),
@@ -194,7 +209,7 @@ impl Status {
             CallState::Idle => {
                 (self.far_props, self.far_level) = (None, None);
                 if let Some(reason) = reason {
-                    self.last_ending = Some(ending(&self.name, reason, message));
+                    self.last_ending = Some(ending(self.who(), reason, message));
                 }
             }
             CallState::Calling | CallState::Connecting | CallState::Connected => self.last_ending = None,
@@ -295,6 +310,12 @@ mod tests {
     }
 
     #[test]
+    fn a_conversation_that_nobody_named_is_with_the_other_side() {
+        let status = Status { name: "conversation 2".into(), ..status(&[JOINED, HERE]) };
+        assert_eq!(status.presence(), "the other side is here");
+    }
+
+    #[test]
     fn the_last_ending_stays_until_the_next_call() {
         let ended = Event::Call { state: CallState::Idle, reason: Some(Ending::FarHungUp), message: None };
         assert_eq!(status(std::slice::from_ref(&ended)).last_ending.as_deref(), Some("tim hung up"));
@@ -304,9 +325,11 @@ mod tests {
 
     #[test]
     fn pausing_empties_the_meters() {
-        let loud = Event::Level { own: Some(-3.0), far: Some(-6.0) };
-        assert_eq!(status(std::slice::from_ref(&loud)).own_level, Some(-3.0));
-        let paused = status(&[loud, Event::Paused { paused: true }]);
+        let own = Event::Level { own: Some(-3.0), far: None };
+        let far = Event::Level { own: None, far: Some(-6.0) };
+        let heard = status(&[own.clone(), far.clone()]);
+        assert_eq!((heard.own_level, heard.far_level), (Some(-3.0), Some(-6.0)), "each is told by itself");
+        let paused = status(&[own, far, Event::Paused { paused: true }]);
         assert_eq!((paused.own_level, paused.far_level), (None, None));
     }
 

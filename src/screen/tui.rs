@@ -4,7 +4,6 @@ mod draw;
 
 use std::io;
 
-use async_std::channel;
 use crossterm::event::{self as terminal, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::{DefaultTerminal, style::Color};
 
@@ -13,6 +12,7 @@ use super::{
     event::{Event, LineState},
     status::Status,
 };
+use crate::rt;
 
 /// How much one key changes the volume, in percent.
 const VOLUME_STEP: u32 = 10;
@@ -20,7 +20,7 @@ const VOLUME_STEP: u32 = 10;
 /// The terminal while the program has it; dropping it gives it back as it was.
 pub(super) struct Tui {
     terminal: DefaultTerminal,
-    input: channel::Receiver<terminal::Event>,
+    input: rt::Receiver<terminal::Event>,
     status: Status,
     gone: bool,
 }
@@ -114,8 +114,8 @@ impl Inks {
 }
 
 /// Reads keys on a thread of its own, which sleeps in the kernel until there is one.
-fn keys() -> io::Result<channel::Receiver<terminal::Event>> {
-    let (sender, receiver) = channel::bounded(16);
+fn keys() -> io::Result<rt::Receiver<terminal::Event>> {
+    let (sender, receiver) = rt::bounded(16);
     std::thread::Builder::new().name("keys".into()).spawn(move || {
         while let Ok(event) = terminal::read() {
             if sender.send_blocking(event).is_err() {

@@ -4,7 +4,6 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
@@ -146,16 +145,10 @@ async fn brand(mut response: Response) -> Response {
     response
 }
 
-/// A request's [`Body`] type, named here so that the page needs nothing else of axum's.
-pub(super) type Bytes = axum::body::Bytes;
-
-/// A response with these bytes as its body.
-pub(super) fn with_body(bytes: Bytes) -> Response {
-    Response::new(Body::from(bytes))
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use axum::{
+    body::{Body, Bytes},
     extract::Request,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::http::{Arrival, Bytes, Transport, host, with_body};
+use super::http::{Arrival, Transport, host};
 
 /// What the page may use of the browser: its own devices, and nobody else through it.
 const PERMISSIONS: &str = "microphone=(self), camera=(self)";
@@ -43,10 +44,10 @@ fn file(name: &str, asked: &HeaderMap) -> Option<Response> {
     let mut response = if asked.get(header::IF_NONE_MATCH).is_some_and(|held| names(held, &tag)) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let mut response = with_body(match file.data {
+        let mut response = Response::new(Body::from(match file.data {
             Cow::Borrowed(data) => Bytes::from_static(data),
             Cow::Owned(data) => data.into(),
-        });
+        }));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
         response
     };

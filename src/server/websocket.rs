@@ -35,7 +35,7 @@ use super::{
 use crate::{rendezvous::MESSAGE_LIMIT, switchboard::Input};
 
 /// What one read takes from the socket. It stays allocated for every connection, and what is said is mostly short.
-const READ_SIZE: usize = 2 * 1024;
+const READ_SIZE: usize = 1024;
 
 /// What the socket keeps of a message that the system does not take at once: one message and a pong.
 const WRITE_SIZE: usize = 4 * MESSAGE_LIMIT;

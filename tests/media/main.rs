@@ -112,7 +112,8 @@ fn a_camera_that_is_switched_off_sends_no_pictures_and_the_sound_goes_on() {
 fn words_pass_on_the_data_channel() {
     let pair = Pair::connected();
     pair.command(0, MediaCommand::SendData("héllo".into()));
-    pair.sides[1].wait("the word", |event| matches!(event, Event::Call(_, MediaEvent::DataText(text)) if text == "héllo"));
+    pair.sides[1]
+        .wait("the word", |event| matches!(event, Event::Call(_, MediaEvent::DataText(text)) if text == "héllo"));
 }
 
 #[test]
@@ -120,7 +121,8 @@ fn the_answer_keeps_to_the_payload_types_of_the_offer() {
     let pair = Pair::new();
     pair.command(0, MediaCommand::Offer);
     let offer = pair.described(0, SdpType::Offer);
-    let other = offer.as_str().replace(" 111", " 109").replace(":111", ":109").replace(" 96", " 120").replace(":96", ":120");
+    let other =
+        offer.as_str().replace(" 111", " 109").replace(":111", ":109").replace(" 96", " 120").replace(":96", ":120");
     pair.command(1, MediaCommand::Answer(Sdp::try_from(other).unwrap()));
     let answer = pair.described(1, SdpType::Answer);
     assert!(answer.as_str().contains("a=rtpmap:109 OPUS/48000/2"), "{}", answer.as_str());
@@ -153,7 +155,9 @@ fn fifty_calls_in_one_process_leave_nothing_behind() {
         pair.set_gate(0, Gate::Closed);
         pair.set_gate(1, Gate::Closed);
         pair.close();
-        if call % 20 == 9 { eprintln!("{call} {:?}", footprint()); }
+        if call % 20 == 9 {
+            eprintln!("{call} {:?}", footprint());
+        }
         if call == 2 {
             begun = Some(footprint());
         }

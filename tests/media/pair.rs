@@ -71,9 +71,7 @@ impl Side {
     pub fn collect(&self, count: usize, fits: impl Fn(&Event) -> bool) -> Vec<Event> {
         let mut all = Vec::new();
         for _ in 0..count {
-            let last = self.wait("more", |event| {
-                fits(event) || matches!(event, Event::Tone(_) | Event::Picture(_))
-            });
+            let last = self.wait("more", |event| fits(event) || matches!(event, Event::Tone(_) | Event::Picture(_)));
             all.push(last);
         }
         all

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::SinkExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpSocket,
@@ -29,7 +30,7 @@ async fn a_message_of_a_megabyte_is_closed_with_1009_and_ends_the_session() {
     let (mut one, mut other) = running.session("a", "b").await;
     one.says("before").await;
     // The server stops reading it half-way, so sending it may fail; the close frame comes all the same.
-    let _ = within(SOON, "sending", futures_util::SinkExt::send(&mut one.socket, text(1 << 20))).await;
+    let _ = within(SOON, "sending", one.socket.send(text(1 << 20))).await;
     one.is_closed(1009, "message too large").await;
     other.hears("before").await;
     other.is_closed(1000, "").await;
@@ -72,13 +73,13 @@ async fn a_slow_reader_in_a_room_loses_itself_and_nobody_else_anything() {
         sender.says(&bulk).await;
         sender.says(&format!("ROOM_PEER_MSG quick {n}")).await;
         // Either the note for the quick one comes through, or first the word that the slow one is gone.
-        match quick.next().await.unwrap() {
-            Message::Text(text) if text == "ROOM_PEER_LEFT slow" => {
-                quick.hears(&format!("ROOM_PEER_MSG sender {n}")).await;
-                break;
-            }
-            message => assert_eq!(message, Message::text(format!("ROOM_PEER_MSG sender {n}"))),
+        let note = Message::text(format!("ROOM_PEER_MSG sender {n}"));
+        let heard = quick.next().await.unwrap();
+        if heard == Message::text("ROOM_PEER_LEFT slow") {
+            assert_eq!(quick.next().await, Some(note));
+            break;
         }
+        assert_eq!(heard, note);
     }
     sender.hears("ROOM_PEER_LEFT slow").await;
     sender.asks("ROOM_PEER_LIST", "ROOM_PEER_LIST quick").await;
@@ -89,7 +90,7 @@ async fn a_slow_reader_in_a_room_loses_itself_and_nobody_else_anything() {
 async fn a_slow_reader_in_a_session_ends_it() {
     let running = Running::start();
     let (mut one, _slow) = running.session("a", "b").await;
-    let flood = async { while futures_util::SinkExt::send(&mut one.socket, text(60_000)).await.is_ok() {} };
+    let flood = async { while one.socket.send(text(60_000)).await.is_ok() {} };
     within(Duration::from_secs(20), "the end of the session", flood).await;
     running.registered("b").await;
     running.registered("a").await;

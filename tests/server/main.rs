@@ -128,9 +128,13 @@ impl Client {
 
     /// Is closed with this code and reason, the connection's end included.
     async fn is_closed(&mut self, code: u16, reason: &str) {
+        self.hears_close(code, reason).await;
+        assert_eq!(self.next().await, None);
+    }
+
+    async fn hears_close(&mut self, code: u16, reason: &str) {
         let Some(Message::Close(Some(frame))) = self.next().await else { panic!("no close frame") };
         assert_eq!((u16::from(frame.code), frame.reason.as_str()), (code, reason));
-        assert_eq!(self.next().await, None);
     }
 
     /// Nothing is waiting for this client: the answer to a ping is the next that comes.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::{Message, protocol::Role};
 
 use crate::{Client, Running, SOON, within};
@@ -141,9 +142,7 @@ async fn what_was_said_before_leaving_a_session_is_delivered_and_both_uids_are_f
             other.hears(&format!("{round} {n} {}", "x".repeat(2000))).await;
         }
         // The next round registers both uids anew, before this close handshake ends.
-        let frame = other.next().await;
-        let Some(Message::Close(Some(frame))) = frame else { panic!("no close frame") };
-        assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1000, ""));
+        other.hears_close(1000, "").await;
     }
 }
 
@@ -155,6 +154,52 @@ async fn a_connection_that_is_cut_off_ends_its_session_after_all_it_said() {
     drop(one); // No close frame: the connection just ends.
     other.hears("last words").await;
     other.is_closed(1000, "").await;
+}
+
+#[tokio::test]
+async fn a_session_ends_with_the_close_frame_not_with_the_close_handshake() {
+    let running = Running::start();
+    let (mut one, mut other) = running.session("a", "b").await;
+    one.sends(Message::Close(None)).await; // Its connection stays open, and it never looks at the answer.
+    within(Duration::from_secs(1), "the end of the session", other.hears_close(1000, "")).await;
+    running.registered("a").await;
+    running.registered("b").await;
+}
+
+#[test]
+fn what_was_said_is_delivered_although_the_connection_breaks_while_it_is_spoken_to() {
+    let running = Running::start();
+    let alone = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for round in 0..200 {
+        let (registered, ready) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            // In a thread of its own, so that it speaks at the very moment the connection breaks.
+            let other = scope.spawn(|| {
+                alone().block_on(async {
+                    let (mut to_one, mut from_one) = running.registered("b").await.socket.split();
+                    registered.send(()).unwrap();
+                    let first = from_one.next().await;
+                    let chatter = async { while to_one.send(Message::text("chatter")).await.is_ok() {} };
+                    let hearing = from_one.filter(|heard| std::future::ready(matches!(heard, Ok(Message::Text(_)))));
+                    let hearing = within(SOON, "the end", hearing.count());
+                    let (texts, ()) = futures_util::join!(hearing, chatter);
+                    texts + usize::from(first.is_some())
+                })
+            });
+            ready.recv().unwrap();
+            alone().block_on(async {
+                let mut one = running.registered("a").await;
+                one.asks("SESSION b", "SESSION_OK").await;
+                one.says("begin").await;
+                one.hears("chatter").await;
+                for n in 0..50 {
+                    one.socket.feed(Message::text(format!("{n} {}", "x".repeat(800)))).await.unwrap();
+                }
+                one.socket.flush().await.unwrap(); // In one packet, so that all of it has left before the reset.
+            });
+            assert_eq!(other.join().unwrap(), 51, "round {round}");
+        });
+    }
 }
 
 #[tokio::test]
@@ -238,7 +283,7 @@ async fn what_is_no_websocket_is_closed_with_the_code_for_it() {
     let raw = client.socket.into_inner();
     let socket = tokio_tungstenite::WebSocketStream::from_raw_socket(raw, Role::Server, None).await;
     let mut client = Client { socket };
-    within(SOON, "sending", futures_util::SinkExt::send(&mut client.socket, Message::text("HELLO a"))).await.unwrap();
+    within(SOON, "sending", client.socket.send(Message::text("HELLO a"))).await.unwrap();
     let raw = client.socket.into_inner();
     let socket = tokio_tungstenite::WebSocketStream::from_raw_socket(raw, Role::Client, None).await;
     Client { socket }.is_closed(1002, "invalid protocol").await;

@@ -27,10 +27,7 @@ pub(super) fn conversation(event: Event, code: Option<&Invite>, home: &Home, mut
         Event::CodeShown => {
             let invite = code?;
             let local = Invite { origin: home.page().clone(), ..invite.clone() };
-            Shown::Code {
-                link: invite.to_string(),
-                local: (local.origin != invite.origin).then(|| local.to_string()),
-            }
+            Shown::Code { link: invite.to_string(), local: (local.origin != invite.origin).then(|| local.to_string()) }
         }
         Event::CodeGone(reason) => Shown::CodeGone {
             reason: match reason {

@@ -39,7 +39,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, status: &Status, inks: Inks) {
             .areas(frame.area());
     let canvas = &mut Canvas { frame, status, inks };
     match &status.code {
-        Some(link) => canvas.pairing(head, body, link),
+        Some(code) => canvas.pairing(head, body, &code.link),
         None => canvas.talk(head, body),
     }
     canvas.frame.render_widget(Paragraph::new(keys).centered(), foot);
@@ -89,21 +89,25 @@ impl Canvas<'_, '_> {
     /// The view until somebody is paired: the code, the link, and what to do with them.
     fn pairing(&mut self, head: Rect, body: Rect, link: &str) {
         let qr = Qr::new(link);
-        let below = 1 + 1 + link_rows(link, body.width);
-        let above = qr.clone().and_then(|qr| qr.fit(body.width, body.height.saturating_sub(below)));
         let whole = Rect { height: head.height + body.height, ..head };
-        let beside = qr.clone().and_then(|qr| qr.fit(whole.width.saturating_sub(ASIDE), whole.height));
-        match (above, beside, qr) {
-            (Some(code), _, _) => self.pairing_above(head, body, &code, link),
+        let fit = |width: u16, height: u16| qr.clone().and_then(|qr| qr.fit(width, height));
+        let below = 1 + 1 + link_rows(link, body.width);
+        let local = self.status.code.as_ref().and_then(|code| code.local.as_deref());
+        let local_rows = local.map_or(0, |local| 2 + link_rows(local, body.width));
+        let above_all = fit(body.width, body.height.saturating_sub(below + local_rows));
+        let beside = fit(whole.width.saturating_sub(ASIDE), whole.height);
+        let above = fit(body.width, body.height.saturating_sub(below));
+        match (above_all, beside, above) {
+            (Some(code), _, _) | (None, None, Some(code)) => self.pairing_above(head, body, &code, link),
             (None, Some(code), _) => self.pairing_beside(whole, &code, link),
-            (None, None, code) => self.pairing_without(head, body, code.as_ref(), link),
+            (None, None, None) => self.pairing_without(head, body, qr.as_ref(), link),
         }
     }
 
     fn pairing_above(&mut self, head: Rect, body: Rect, code: &Qr, link: &str) {
         self.header(head);
         let needed = 1 + code.height() + 1 + link_rows(link, body.width);
-        let gap = u16::from(body.height >= needed + 8);
+        let gap = u16::from(body.height >= needed + 12);
         let [_, state, _, square, _, text, address, _, notices] = Layout::vertical([
             Constraint::Length(gap),
             Constraint::Length(1),
@@ -247,6 +251,11 @@ impl Canvas<'_, '_> {
 
     fn notices(&mut self, area: Rect) {
         let mut lines = Vec::new();
+        if let Some(local) = self.status.code.as_ref().and_then(|code| code.local.as_ref()) {
+            lines.push(Line::from("In a browser on this machine:"));
+            lines.extend(chopped(local, area.width));
+            lines.push(Line::default());
+        }
         for notice in self.status.notices.iter().rev() {
             let width = area.width.saturating_sub(2);
             let message = wrapped(&notice.message, width).into_iter();
@@ -259,11 +268,7 @@ impl Canvas<'_, '_> {
 
     /// The bare link from the first column on, so that marking it with the mouse marks nothing else.
     fn link(&mut self, area: Rect, link: &str) {
-        let width = usize::from(area.width).max(1);
-        let letters: Vec<char> = link.chars().collect();
-        let lines: Vec<Line<'_>> =
-            letters.chunks(width).map(|row| Line::from(row.iter().collect::<String>())).collect();
-        self.frame.render_widget(Paragraph::new(lines), area);
+        self.frame.render_widget(Paragraph::new(chopped(link, area.width)), area);
     }
 }
 
@@ -356,6 +361,12 @@ fn wrapped(text: &str, width: u16) -> Vec<Line<'static>> {
     lines.into_iter().map(Line::from).collect()
 }
 
+/// `text` broken at the edge, as a link is.
+fn chopped(text: &str, width: u16) -> Vec<Line<'static>> {
+    let letters: Vec<char> = text.chars().collect();
+    letters.chunks(usize::from(width).max(1)).map(|row| Line::from(row.iter().collect::<String>())).collect()
+}
+
 fn indented(by: &'static str, mut line: Line<'static>) -> Line<'static> {
     line.spans.insert(0, Span::from(by));
     line
@@ -420,7 +431,7 @@ mod tests {
     const FAR_PAUSED: Event = Event::FarProps { paused: true, audiosend: true, videosend: true };
 
     fn code() -> Event {
-        Event::Code { link: LINK.into() }
+        Event::Code { link: LINK.into(), local: None }
     }
 
     #[test]
@@ -507,9 +518,22 @@ mod tests {
 
     #[test]
     fn a_link_for_this_machine_only_is_not_to_be_scanned() {
-        let here = Event::Code { link: LINK.replace("192.168.178.20", "localhost") };
+        let here = Event::Code { link: LINK.replace("192.168.178.20", "localhost"), local: None };
         let seen = seen(80, 40, &[JOINED, here]);
         assert!(seen.contains("browser on this machine") && !seen.contains("Scan"), "{seen}");
+    }
+
+    #[test]
+    fn a_browser_on_this_machine_gets_an_address_of_its_own() {
+        let local = LINK.replace("https://192.168.178.20", "http://localhost");
+        let code = Event::Code { link: LINK.into(), local: Some(local.clone()) };
+        for (width, height) in [(80, 48), (120, 32), (80, 24)] {
+            let seen = seen(width, height, &[JOINED, code.clone()]);
+            let rows: String = seen.lines().map(str::trim).collect();
+            let aside: String =
+                seen.lines().map(|row| row.chars().skip(55).collect::<String>().trim().to_owned()).collect();
+            assert!(rows.contains(&local) || aside.contains(&local), "{seen}");
+        }
     }
 
     #[test]
