@@ -2,7 +2,7 @@
 
 import puppeteer from "puppeteer-core";
 import { ear } from "./ear.mjs";
-import { Timeline } from "./timeline.mjs";
+import { Side } from "./side.mjs";
 
 const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS = [
@@ -78,7 +78,7 @@ class Machine {
   }
 }
 
-export class Tab extends Timeline {
+export class Tab extends Side {
   constructor(name, page) {
     super(name);
     this.page = page;
@@ -105,8 +105,7 @@ export class Tab extends Timeline {
   }
 
   hear(event) {
-    const { at, event: kind, ...fields } = event;
-    this.push(event, kind === "look" ? fields : kind === "sound" ? { sounding: fields.on } : {});
+    this.push(event, fold(event));
   }
 
   /** Presses the large button; resolves with the times of that: `{ at, handled }`. */
@@ -125,19 +124,29 @@ export class Tab extends Timeline {
 
   async unpause() {
     const press = await this.press();
-    await this.until("being unpaused", ({ paused }) => paused === "false");
+    await this.until("being unpaused", ({ paused }) => paused === false);
     return press;
   }
 
   async pause() {
     const press = await this.press();
-    await this.until("being paused", ({ paused }) => paused === "true");
+    await this.until("being paused", ({ paused }) => paused === true);
     return press;
   }
 
-  /** Ready and paused, the far side here or not. */
-  ready() {
-    return this.until("being paired and in the room", ({ pairing, line }) => pairing === "paired" && line === "joined");
+  async hangUp() {
+    return this.press("#hang-up");
+  }
+
+  /** When a sound began, from a cursor on. */
+  async firstHeard({ from = 0, within } = {}) {
+    const { at } = await this.wait("sound", ({ on }) => on, { from, within, what: "of any height" });
+    return at;
+  }
+
+  lastHeard() {
+    const last = this.events.findLast(({ event, on }) => event === "tone" || (event === "sound" && !on));
+    return last?.last ?? last?.at ?? null;
   }
 
   /** The page's own link for the other side. */
@@ -173,4 +182,11 @@ export class Tab extends Timeline {
     await this.page.close();
     this.forget();
   }
+}
+
+function fold({ event, at, ...fields }) {
+  if (event !== "look") return {};
+  const { paused, far, farPaused, pairing } = fields;
+  const said = { paused: paused === "true", far: far === "here", farPaused: farPaused === "true" };
+  return { ...fields, ...said, paired: pairing === "paired" };
 }

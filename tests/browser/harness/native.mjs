@@ -1,15 +1,19 @@
 // The program, run as a child and driven by JSON lines.
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { Timeline, clock } from "./timeline.mjs";
+import { Side } from "./side.mjs";
+import { clock } from "./timeline.mjs";
 
 /** The program under test. */
 export const BINARY = process.env.TWOCAN ?? fileURLToPath(new URL("../../../target/debug/twocan", import.meta.url));
 
 /** The test elements that a native takes unless told otherwise. */
 const TEST_ENDS = { mic: "test:440", camera: "test:red", speaker: "test", window: "test" };
+
+/** How much sound one `tone` event is about, in milliseconds. */
+const TONE_BLOCK = 20;
 
 const children = new Set();
 process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")));
@@ -22,15 +26,18 @@ export function start(command, args, options) {
   return child;
 }
 
+const KNOWS_ADDRESS = spawnSync(BINARY, ["talk", "--help"]).stdout.includes("--address");
+
 /** The command line of `twocan talk`. */
 function talkArguments({ what, port, server, state, ends, address, flags }) {
-  const where = server ? ["--server", server] : ["--port", `${port}`, "--listen", "127.0.0.1"];
+  const here = port ? ["--port", `${port}`, "--listen", "127.0.0.1"] : [];
+  const where = server ? ["--server", server] : here;
   const devices = Object.entries(ends).flatMap(([end, choice]) => (choice === null ? [] : [`--${end}`, choice]));
-  const media = address ? ["--address", address] : [];
-  return [what, "--json", "--state", state, ...where, ...devices, ...media, ...flags];
+  const media = address && KNOWS_ADDRESS ? ["--address", address] : [];
+  return ["talk", what, "--json", "--state", state, ...where, ...devices, ...media, ...flags];
 }
 
-export class Native extends Timeline {
+export class Native extends Side {
   /**
    * Runs `twocan talk`. `ends` overrides mic, camera, speaker and window; null leaves the program's own default.
    */
@@ -68,8 +75,42 @@ export class Native extends Timeline {
     return local ?? link;
   }
 
-  ready() {
+  /** In the room, paired or not. */
+  joined() {
     return this.until("being in the room", ({ line }) => line === "joined");
+  }
+
+  /** Its devices are chosen, and its first connection is made ready. */
+  prepared() {
+    return this.until("its devices", ({ devices }) => devices);
+  }
+
+  /** Opens the gate; resolves with `{ at }`, when it was told to. */
+  async unpause() {
+    const at = this.tell("unpause");
+    await this.until("being unpaused", ({ paused }) => paused === false);
+    return { at };
+  }
+
+  async pause() {
+    const at = this.tell("pause");
+    await this.until("being paused", ({ paused }) => paused === true);
+    return { at };
+  }
+
+  async hangUp() {
+    return { at: this.tell("hang_up") };
+  }
+
+  /** When a sound began, from a cursor on. */
+  async firstHeard({ from = 0, within } = {}) {
+    const { at } = await this.wait("tone", ({ hz }) => hz !== null, { from, within, what: "of any height" });
+    return at;
+  }
+
+  lastHeard() {
+    const last = this.events.findLast(({ event, hz }) => event === "tone" && hz !== null);
+    return last ? last.at + TONE_BLOCK : null;
   }
 
   /** Ends it as a user does. */
@@ -109,6 +150,8 @@ function fold({ event, v, t, ...fields }) {
       return { code: null };
     case "paired":
       return { paired: true };
+    case "started":
+      return { call: "idle" };
     case "tone":
       return { hz: fields.hz };
     default:

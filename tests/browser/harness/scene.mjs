@@ -35,7 +35,7 @@ export class Scene {
 
   /** A native of this name, with its own state folder unless told another. */
   async native(name, options = {}) {
-    const port = options.server ? undefined : (options.port ?? (await this.port()));
+    const port = options.port === undefined && !options.server ? await this.port() : options.port;
     const native = new Native(name, { state: path.join(this.folder, name), ...options, port });
     this.closers.push(async () => {
       await native.kill();
