@@ -64,7 +64,7 @@ class Machine {
    */
   async tab(name, url, { tone = 0, colour = [0, 0, 255], viewport = null, listen = true } = {}) {
     const page = await this.context.newPage();
-    const tab = new Tab(name, page);
+    const tab = new Tab(name, page, this);
     this.tabs.push(tab);
     if (viewport) await page.setViewport(viewport);
     if (listen) await tab.listen({ tone, colour });
@@ -79,9 +79,10 @@ class Machine {
 }
 
 export class Tab extends Side {
-  constructor(name, page) {
+  constructor(name, page, machine) {
     super(name);
     this.page = page;
+    this.machine = machine;
     /** The addresses of everything that the page asked for. */
     this.requests = [];
     page.on("request", (request) => this.requests.push(request.url()));
@@ -108,9 +109,13 @@ export class Tab extends Side {
     this.push(event, fold(event));
   }
 
-  /** Presses the large button; resolves with the times of that: `{ at, handled }`. */
+  /**
+   * Presses the large button; resolves with the times of that: `{ at, handled }`. Of the tabs of one machine, one at
+   * a time can be pressed: a browser shows one only.
+   */
   async press(selector = "#unpause") {
     const from = this.cursor;
+    if (this.machine.tabs.length > 1) await this.page.bringToFront();
     await this.page.click(selector);
     return this.wait("pressed", ({ kind }) => kind === "click", { from });
   }

@@ -76,7 +76,8 @@ export function ear({ tone, colour }) {
     [...document.querySelectorAll("audio, video")].filter(({ srcObject }) => srcObject?.getTracks().includes(track));
   const isAudible = (track) =>
     track.enabled && players(track).some(({ muted, paused, volume }) => !muted && !paused && volume > 0);
-  const isShown = (track) => players(track).some((element) => !element.paused && element.checkVisibility());
+  const isShown = (track) => players(track).some((element) => element.checkVisibility());
+  const isPlaying = (track) => players(track).some((element) => !element.paused);
 
   /** Level in dBFS, where the sound begins in the block, and how often it rises through zero, and when. */
   function measure(samples) {
@@ -139,7 +140,7 @@ export function ear({ tone, colour }) {
         context.drawImage(frame, 0, 0, 4, 4);
         const [red, green, blue] = context.getImageData(1, 1, 1, 1).data;
         const { displayWidth: width, displayHeight: height } = frame;
-        tell("picture", { width, height, frames, red, green, blue, shown: isShown(track) });
+        tell("picture", { width, height, frames, red, green, blue, shown: isShown(track), playing: isPlaying(track) });
       }
       frame.close();
     }
