@@ -8,11 +8,14 @@ mod name;
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
-    io,
+    io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
+use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -25,6 +28,11 @@ use crate::{
     invite::Origin,
     pairing::PairingKey,
 };
+
+/// How often the holder of a claim is asked to end before it is given up: 3 s in all.
+const TAKE_OVER_TRIES: u32 = 30;
+/// How long it is given each time: 100 ms.
+const TAKE_OVER_PAUSE: Duration = Duration::from_millis(100);
 
 /// One conversation, as this side knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -223,9 +231,38 @@ impl Bookmarks {
         let path = self.lock_path(id);
         let lock = open_lock(&path)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Claim { _lock: lock }),
+            Ok(()) => {
+                // For whoever wants to take over; only true while the lock is held.
+                let signed = lock.set_len(0).and_then(|()| write!(&lock, "{}", std::process::id()));
+                signed.map_err(failed("write", &path))?;
+                Ok(Claim { _lock: lock })
+            }
             Err(TryLockError::WouldBlock) => Err(BookmarkError::AlreadyOpen),
             Err(TryLockError::Error(source)) => Err(BookmarkError::Io { doing: "lock", path, source }),
+        }
+    }
+
+    /// Takes the right to run this conversation from the process that holds it, which is asked to end.
+    ///
+    /// Errors: [`BookmarkError::AlreadyOpen`] if that process does not end in its time.
+    pub fn take_over(&self, id: &ConversationId) -> Result<Claim, BookmarkError> {
+        for _ in 0..TAKE_OVER_TRIES {
+            match self.claim(id) {
+                Err(BookmarkError::AlreadyOpen) => self.ask_to_end(id),
+                claim => return claim,
+            }
+            thread::sleep(TAKE_OVER_PAUSE);
+        }
+        self.claim(id)
+    }
+
+    /// Sends SIGTERM to the holder of the claim, which hangs up and ends.
+    fn ask_to_end(&self, id: &ConversationId) {
+        let signed = fs::read_to_string(self.lock_path(id)).ok();
+        let holder = signed.and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+        if let Some(holder) = holder.filter(|holder| *holder != rustix::process::getpid()) {
+            // It may have ended by itself in this very moment.
+            let _ = rustix::process::kill_process(holder, Signal::TERM);
         }
     }
 

@@ -91,6 +91,12 @@ pub struct Talk {
     /// Its password comes from the config file, or from the environment's TWOCAN_TURN_PASSWORD.
     #[arg(long, value_name = "URL")]
     pub turn: Vec<String>,
+    /// Send and receive sound and picture at this address of this machine only, rather than at all of them
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<IpAddr>,
+    /// Have the conversation here, and end it in the window where it is open
+    #[arg(long)]
+    pub take_over: bool,
     /// Print one JSON event a line and take one JSON command a line
     #[arg(long)]
     pub json: bool,

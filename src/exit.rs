@@ -106,7 +106,9 @@ impl Exit {
             }
             BookmarkError::NameTaken(_) => Self::hinting(Kind::Input, "choose another name"),
             BookmarkError::Unknown(_) => Self::hinting(Kind::Input, SEE_LIST),
-            BookmarkError::AlreadyOpen => Self::hinting(Kind::AlreadyOpen, "close it there first"),
+            BookmarkError::AlreadyOpen => {
+                Self::hinting(Kind::AlreadyOpen, "close it there, or talk here with --take-over")
+            }
         }
     }
 
@@ -232,7 +234,7 @@ mod tests {
     #[test]
     fn missing_media_an_open_conversation_and_a_used_code_are_told_apart() {
         assert_means(MediaError::Missing("webrtcbin"), 6, "install");
-        assert_means(BookmarkError::AlreadyOpen, 7, "close it");
+        assert_means(BookmarkError::AlreadyOpen, 7, "--take-over");
         assert_means(Error::Refused, 8, "new link");
     }
 

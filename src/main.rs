@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal, Write},
+    os::unix::process::CommandExt,
     process::ExitCode,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -26,6 +27,7 @@ use twocan::{
 
 fn main() -> ExitCode {
     let started = rt::now();
+    keep_one_heap();
     match run(Cli::parse(), started) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if exit::is_reader_gone(&error) => ExitCode::SUCCESS,
@@ -34,6 +36,21 @@ fn main() -> ExitCode {
             tell(&error.to_string(), exit.hint);
             exit.into()
         }
+    }
+}
+
+/// Starts this program anew, once, with one heap for all its threads.
+///
+/// A call makes some forty threads. glibc spreads them over eight heaps for each core, and every one of those keeps
+/// what its busiest moment needed: several times the memory, for no gain in speed. It can only be told so from outside.
+fn keep_one_heap() {
+    const ONE_HEAP: &str = "MALLOC_ARENA_MAX";
+    if cfg!(target_env = "gnu") && std::env::var_os(ONE_HEAP).is_none() {
+        let mut arguments = std::env::args_os();
+        let mut anew = std::process::Command::new("/proc/self/exe");
+        anew.arg0(arguments.next().unwrap_or_else(|| "twocan".into())).args(arguments).env(ONE_HEAP, "1");
+        // It returns only if it could not: then this program goes on as it is.
+        let _ = anew.exec();
     }
 }
 
@@ -71,7 +88,8 @@ fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<ta
     let is_host = talk.host.port.is_some() || talk.host.listen.is_some();
     let server = talk.server.clone().or_else(|| config.server.clone().filter(|_| !is_host));
     let media = media_options(&talk, config)?;
-    Ok(talk::Options { what: talk.what, server, listen, port, state, media, face, started })
+    let claim = if talk.take_over { talk::Claiming::TakeOver } else { talk::Claiming::IfFree };
+    Ok(talk::Options { what: talk.what, claim, server, listen, port, state, media, face, started })
 }
 
 fn media_options(talk: &cli::Talk, config: Config) -> Result<media::Options, Error> {
@@ -90,7 +108,7 @@ fn media_options(talk: &cli::Talk, config: Config) -> Result<media::Options, Err
         },
         stun: stun.iter().map(|server| server.address().to_owned()).collect(),
         turn: turn.iter().map(|server| server.address().to_string()).collect(),
-        ..media::Options::default()
+        address: talk.address,
     })
 }
 

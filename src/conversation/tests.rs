@@ -43,9 +43,11 @@ fn side(now: Instant, side: usize, pairing: Pairing) -> Conversation {
     Conversation::new(Setup {
         conversation: ConversationId::from_bits(1),
         instance: instance(side),
-        pairing: match pairing {
-            Pairing::Waiting { key, .. } => Pairing::Waiting { key, expires: now + Duration::from_secs(86_400) },
-            other => other,
+        pairing: match &pairing {
+            Pairing::Waiting { key, .. } => {
+                Pairing::Waiting { key: key.clone(), expires: now + Duration::from_secs(86_400) }
+            }
+            Pairing::Expired | Pairing::Accepting { .. } | Pairing::Paired { .. } => pairing,
         },
         camera: Switch::On,
         seed: side as u64,

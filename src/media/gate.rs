@@ -29,7 +29,8 @@ pub(super) struct Devices {
 enum Command {
     Attach(Box<Devices>),
     Detach(mpsc::Sender<()>),
-    Set(Gate),
+    /// Bring the devices to where the flag stands.
+    Follow,
     Switch(Track, Switch),
     Volume(u32),
     Stop,
@@ -50,7 +51,7 @@ impl Handle {
 
     pub(super) fn set(&self, gate: Gate) {
         self.open.set(gate == Gate::Open);
-        self.send(Command::Set(gate));
+        self.send(Command::Follow);
     }
 
     pub(super) fn switch(&self, track: Track, switch: Switch) {
@@ -86,16 +87,17 @@ impl Handle {
 /// Starts the gate's thread.
 pub(super) fn start(events: Sender<Event>) -> std::io::Result<(Handle, JoinHandle<()>)> {
     let (commands, inbox) = mpsc::channel();
+    let open = Flag::default();
     let worker =
-        Worker { events, devices: None, gate: Gate::Closed, microphone: Switch::On, camera: Switch::On, volume: 100 };
+        Worker { events, devices: None, open: open.clone(), microphone: Switch::On, camera: Switch::On, volume: 100 };
     let thread = thread::Builder::new().name("gate".into()).spawn(move || worker.run(&inbox))?;
-    Ok((Handle { commands, open: Flag::default() }, thread))
+    Ok((Handle { commands, open }, thread))
 }
 
 struct Worker {
     events: Sender<Event>,
     devices: Option<Box<Devices>>,
-    gate: Gate,
+    open: Flag,
     microphone: Switch,
     camera: Switch,
     volume: u32,
@@ -115,10 +117,7 @@ impl Worker {
                     self.devices = None;
                     let _ = done.send(());
                 }
-                Command::Set(gate) => {
-                    self.gate = gate;
-                    self.apply();
-                }
+                Command::Follow => self.apply(),
                 Command::Switch(Track::Microphone, switch) => {
                     self.microphone = switch;
                     self.apply();
@@ -146,10 +145,8 @@ impl Worker {
         if let Some(volume) = &devices.speaker.volume {
             volume.set_property("volume", f64::from(self.volume) / 100.0);
         }
-        match self.gate {
-            Gate::Open => self.open(devices),
-            Gate::Closed => self.close(),
-        }
+        // The flag as it stands now: a gate that was closed again meanwhile opens nothing.
+        if self.open.is_set() { self.open(devices) } else { self.close() }
     }
 
     /// Opens everything at the same time: a person waits for it.
@@ -208,5 +205,112 @@ fn shut(element: &gst::Element) {
     element.set_locked_state(true);
     if element.set_state(gst::State::Null).is_err() {
         tracing::warn!(element = %element.name(), "a device does not close");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::{
+        ids::SessionId,
+        media::{
+            Options,
+            devices::{Ends, Origin},
+            peer::Peer,
+        },
+        rt,
+    };
+
+    /// A connection of test elements whose devices the test can look at.
+    struct Bench {
+        gate: Handle,
+        peer: Peer,
+        devices: [gst::Element; 4],
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            gst::init().expect("GStreamer");
+            let (events, _) = rt::channel();
+            let (gate, _) = start(events.clone()).expect("a thread");
+            let ends = Ends {
+                microphone: Some(Origin::Tone(440.0)),
+                camera: Some(Origin::Picture(None)),
+                speaker: Some(Origin::Report),
+                window: Some(Origin::Report),
+            };
+            let mut peer = Peer::new(&Options::default(), &ends, &gate.flag(), &events).expect("a peer");
+            let devices = peer.devices().expect("devices");
+            let devices = [
+                devices.microphone.source.clone().expect("a microphone"),
+                devices.camera.source.clone().expect("a camera"),
+                devices.speaker.sink.clone().expect("a speaker"),
+                devices.window.sink.clone().expect("a window"),
+            ];
+            peer.assign(SessionId::from_bits(1), &gate);
+            Self { gate, peer, devices }
+        }
+
+        /// Waits until the states of microphone, camera, speaker and window are these.
+        fn wait(&self, states: [gst::State; 4]) {
+            let until = Instant::now() + Duration::from_secs(5);
+            while self.devices.iter().zip(states).any(|(device, state)| device.current_state() != state) {
+                assert!(Instant::now() < until, "{:?}", self.states());
+                thread::yield_now();
+            }
+        }
+
+        fn states(&self) -> Vec<gst::State> {
+            self.devices.iter().map(|device| device.current_state()).collect()
+        }
+    }
+
+    impl Drop for Bench {
+        fn drop(&mut self) {
+            self.gate.detach();
+            self.gate.stop();
+        }
+    }
+
+    const CLOSED: [gst::State; 4] = [gst::State::Null; 4];
+    const OPEN: [gst::State; 4] = [gst::State::Playing; 4];
+
+    #[test]
+    fn every_device_is_closed_until_the_gate_opens_and_when_it_closes() {
+        let bench = Bench::new();
+        assert_eq!(bench.states(), CLOSED, "made ready, but not opened");
+        for _ in 0..3 {
+            bench.gate.set(Gate::Open);
+            bench.wait(OPEN);
+            bench.gate.set(Gate::Closed);
+            assert!(!bench.gate.flag().is_set(), "nothing passes from the moment that it closes");
+            bench.wait(CLOSED);
+            assert!(bench.devices.iter().all(|device| device.is_locked_state()));
+        }
+    }
+
+    #[test]
+    fn a_connection_that_comes_while_the_gate_is_open_gets_its_devices_at_once() {
+        let bench = Bench::new();
+        bench.gate.set(Gate::Open);
+        bench.wait(OPEN);
+        bench.gate.detach();
+        assert_eq!(bench.states(), CLOSED, "let go of before the connection goes");
+        assert!(bench.peer.belongs_to(&SessionId::from_bits(1)));
+    }
+
+    #[test]
+    fn a_camera_that_is_switched_off_stays_closed_behind_the_open_gate() {
+        let bench = Bench::new();
+        bench.gate.switch(Track::Camera, Switch::Off);
+        bench.gate.set(Gate::Open);
+        let [playing, closed] = [gst::State::Playing, gst::State::Null];
+        bench.wait([playing, closed, playing, playing]);
+        bench.gate.switch(Track::Camera, Switch::On);
+        bench.wait(OPEN);
+        bench.gate.switch(Track::Camera, Switch::Off);
+        bench.wait([playing, closed, playing, playing]);
     }
 }

@@ -104,6 +104,12 @@ impl Peer {
         }
     }
 
+    /// The devices, as long as no call has the connection.
+    #[cfg(test)]
+    pub(super) fn devices(&self) -> Option<&Devices> {
+        self.devices.as_ref()
+    }
+
     /// Whether it is the connection of this call.
     pub(super) fn belongs_to(&self, session: &SessionId) -> bool {
         self.reporter.session.get() == Some(session)
@@ -234,12 +240,10 @@ impl Peer {
         self.webrtc.connect_notify(Some("connection-state"), move |webrtc, _| {
             let state = webrtc.property::<WebRTCPeerConnectionState>("connection-state");
             connected.set(state == WebRTCPeerConnectionState::Connected);
-            match state {
-                WebRTCPeerConnectionState::Failed => {
-                    reporter.tell(MediaEvent::Failed("no way through to the other side".into()));
-                }
-                WebRTCPeerConnectionState::Closed => reporter.tell(MediaEvent::Closed),
-                _ => {}
+            if state == WebRTCPeerConnectionState::Failed {
+                reporter.tell(MediaEvent::Failed("no way through to the other side".into()));
+            } else if state == WebRTCPeerConnectionState::Closed {
+                reporter.tell(MediaEvent::Closed);
             }
         });
         let (reporter, channel) = (self.reporter.clone(), Arc::clone(&self.channel));
@@ -278,15 +282,15 @@ impl Peer {
         let (reporter, pipeline) = (self.reporter.clone(), self.pipeline.downgrade());
         let Some(bus) = self.pipeline.bus() else { return };
         bus.set_sync_handler(move |_, message| {
-            match message.view() {
-                gst::MessageView::Element(element) => report_level(element, &reporter.events),
-                gst::MessageView::Error(error) => report_error(error, &reporter),
-                gst::MessageView::Latency(_) => {
-                    if let Some(pipeline) = pipeline.upgrade() {
-                        pipeline.call_async(|pipeline| drop(pipeline.recalculate_latency()));
-                    }
-                }
-                _ => {}
+            let message = message.view();
+            if let gst::MessageView::Element(element) = message {
+                report_level(element, &reporter.events);
+            } else if let gst::MessageView::Error(error) = message {
+                report_error(error, &reporter);
+            } else if let gst::MessageView::Latency(_) = message
+                && let Some(pipeline) = pipeline.upgrade()
+            {
+                pipeline.call_async(|pipeline| drop(pipeline.recalculate_latency()));
             }
             gst::BusSyncReply::Drop
         });

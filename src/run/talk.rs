@@ -38,6 +38,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub struct Options {
     /// A name, an id or a link; nothing for the only conversation there is.
     pub what: Option<String>,
+    /// What to do if it is open in another window.
+    pub claim: Claiming,
     /// The server to meet at; nothing for the conversation's own, or one inside this program.
     pub server: Option<Origin>,
     /// Where the server inside this program listens; everywhere when empty.
@@ -54,10 +56,19 @@ pub struct Options {
     pub started: Instant,
 }
 
+/// What to do about a conversation that is open in another window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claiming {
+    /// Leave it there.
+    IfFree,
+    /// End it there.
+    TakeOver,
+}
+
 /// Opens a conversation and keeps it until its user quits.
 pub async fn talk(options: Options) -> Result<(), Error> {
     let bookmarks = Bookmarks::open(&options.state)?;
-    let opened = opening::open(&bookmarks, options.what.as_deref(), options.server.clone(), unix_seconds())?;
+    let opened = opening::open(&bookmarks, &options, unix_seconds())?;
     let home = Home::open(opened.bookmark.server.clone(), &options)?;
     let mut screen = Screen::open(options.face, options.started)?;
     opened.troubles.iter().for_each(|trouble| screen.show(&notice(trouble.to_string())));
@@ -219,10 +230,12 @@ impl Talk {
         match event {
             media::Event::Call(session, event) => self.handle(Input::Media(session, event)),
             media::Event::Unusable(error) => Err(error.into()),
-            other => {
-                if let Some(event) = tell::media(other) {
-                    self.screen.show(&event);
-                }
+            media::Event::Ready(_)
+            | media::Event::Level { .. }
+            | media::Event::Tone(_)
+            | media::Event::Picture(_)
+            | media::Event::Notice(_) => {
+                tell::media(event).iter().for_each(|event| self.screen.show(event));
                 Ok(())
             }
         }
@@ -324,19 +337,16 @@ impl Talk {
     }
 
     fn tell(&mut self, event: Event) {
-        match &event {
-            Event::Line(line) => {
-                self.line = *line;
-                self.was_joined |= *line == LineState::Joined;
+        if let Event::Line(line) = &event {
+            self.line = *line;
+            self.was_joined |= *line == LineState::Joined;
+        }
+        if let Event::Call(phase, _) = &event {
+            self.phase = *phase;
+            self.talked |= *phase == Phase::Connected;
+            if *phase == Phase::Idle {
+                self.note_talk();
             }
-            Event::Call(phase, _) => {
-                self.phase = *phase;
-                self.talked |= *phase == Phase::Connected;
-                if *phase == Phase::Idle {
-                    self.note_talk();
-                }
-            }
-            _ => {}
         }
         if let Some(event) = tell::conversation(event, self.code.as_ref(), &self.home, &mut self.muted) {
             self.screen.show(&event);

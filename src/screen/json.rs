@@ -129,19 +129,33 @@ mod tests {
         }
     }
 
+    const EVERY_COMMAND: [Command; 9] = [
+        Command::Pause,
+        Command::Unpause,
+        Command::Toggle,
+        Command::Mute { on: true },
+        Command::Camera { on: false },
+        Command::HangUp,
+        Command::Volume { percent: 150 },
+        Command::TakeOver,
+        Command::Quit,
+    ];
+
+    #[test]
+    fn the_readme_names_every_event_and_command() {
+        let readme = include_str!("../../README.md");
+        let events = every_event().into_iter().map(|event| serde_json::to_value(event).unwrap());
+        for value in events.chain(EVERY_COMMAND.map(|command| serde_json::to_value(command).unwrap())) {
+            for (field, value) in value.as_object().unwrap() {
+                let name = if matches!(field.as_str(), "event" | "cmd") { value.as_str().unwrap() } else { field };
+                assert!(readme.contains(&format!("`{name}`")), "{name}");
+            }
+        }
+    }
+
     #[test]
     fn every_command_survives_the_round_trip() {
-        for command in [
-            Command::Pause,
-            Command::Unpause,
-            Command::Toggle,
-            Command::Mute { on: true },
-            Command::Camera { on: false },
-            Command::HangUp,
-            Command::Volume { percent: 150 },
-            Command::TakeOver,
-            Command::Quit,
-        ] {
+        for command in EVERY_COMMAND {
             let mut object = serde_json::to_value(command).unwrap();
             object["v"] = 1.into();
             assert_eq!(super::command(&object.to_string()), Ok(command));

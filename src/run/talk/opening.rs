@@ -1,10 +1,10 @@
 //! Which conversation is meant: a name, an id, a link, or the only one there is.
 
-use super::random_id;
+use super::{Claiming, Options, random_id};
 use crate::{
     bookmarks::{Bookmark, Bookmarks, Claim, Code, Listing, Name, Trouble, is_like_link},
     ids::{ConversationId, InstanceId},
-    invite::{Invite, Link, Origin},
+    invite::{Invite, Link},
     run::Error,
 };
 
@@ -17,14 +17,9 @@ pub(super) struct Opened {
 }
 
 /// Finds the conversation, or makes it; `now` is in seconds since 1970.
-pub(super) fn open(
-    bookmarks: &Bookmarks,
-    what: Option<&str>,
-    server: Option<Origin>,
-    now: u64,
-) -> Result<Opened, Error> {
+pub(super) fn open(bookmarks: &Bookmarks, options: &Options, now: u64) -> Result<Opened, Error> {
     let Listing { troubles, .. } = bookmarks.list()?;
-    let bookmark = match what.map(str::trim) {
+    let bookmark = match options.what.as_deref().map(str::trim) {
         None => only(bookmarks, now)?,
         Some(text) if is_like_link(text) => match text.parse()? {
             Link::Invite(invite) => accept(bookmarks, invite, now)?,
@@ -36,8 +31,11 @@ pub(super) fn open(
             (None, _) => create(bookmarks, text.parse()?, now)?,
         },
     };
-    let claim = bookmarks.claim(&bookmark.id)?;
-    let bookmark = match server {
+    let claim = match options.claim {
+        Claiming::IfFree => bookmarks.claim(&bookmark.id)?,
+        Claiming::TakeOver => bookmarks.take_over(&bookmark.id)?,
+    };
+    let bookmark = match options.server.clone() {
         Some(server) if bookmark.server.as_ref() != Some(&server) => {
             bookmarks.update(&bookmark.id, |bookmark| bookmark.server = Some(server))?
         }
