@@ -4,7 +4,10 @@ const MICROPHONE = { echoCancellation: true, noiseSuppression: true, autoGainCon
 const CAMERA = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
 
 export class Capture {
-  /** `changed(kind, track)` hears of every track that comes (or null) and `failed(kind, error)` of what does not open. */
+  /**
+   * `changed(kind, track)` hears of every track that comes, and of null when it goes: it may return a promise, and the
+   * device is open until that is settled. `failed(kind, error)` hears of what does not open.
+   */
   constructor({ changed, failed }) {
     this.on = { changed, failed };
     this.tracks = { audio: null, video: null };
@@ -94,8 +97,9 @@ export class Capture {
     const track = this.tracks[kind];
     if (!track) return;
     this.tracks[kind] = null;
-    track.stop();
-    this.on.changed(kind, null);
+    // Silent at once; let go when something else is sent in its place, so that the far side hears no gap in time.
+    track.enabled = false;
+    Promise.resolve(this.on.changed(kind, null)).then(() => track.stop());
   }
 }
 

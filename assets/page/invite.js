@@ -4,21 +4,24 @@ import { parseId } from "./ids.js";
 import { parseKey } from "./pairing.js";
 
 /**
- * What an address says: `{ convo, far, key }`, each null where the address is silent, or `{ broken }` with the name of
- * the part that is not well-formed. Other parameters are ignored, since links pick up tracking on their way.
+ * What an address says: `{ convo, far, key }`, each null where it is silent or not well-formed, and as `broken` the
+ * first part that should be there and is not. Other parameters are ignored: links pick up tracking on their way.
  */
 export function readAddress(address) {
-  const url = new URL(address);
-  const fragment = new URLSearchParams(url.hash.slice(1));
-  const parts = {
-    convo: read(url.searchParams.get("convoId"), parseId),
-    far: read(url.searchParams.get("farInstanceId"), parseId),
-    key: read(fragment.get("key"), parseKey),
+  const { searchParams, hash } = new URL(address);
+  const text = {
+    convo: searchParams.get("convoId"),
+    far: searchParams.get("farInstanceId"),
+    key: new URLSearchParams(hash.slice(1)).get("key"),
   };
-  const broken = Object.keys(parts).find((name) => parts[name] === undefined);
-  if (broken) return { broken };
-  // A far instance and a key mean nothing without the conversation that they belong to.
-  return parts.convo === null && (parts.far !== null || parts.key !== null) ? { broken: "convo" } : parts;
+  const invites = text.far !== null;
+  const convo = parseId(text.convo);
+  const far = parseId(text.far);
+  const key = invites ? parseKey(text.key) : null;
+  const wanted = { convo: text.convo !== null || invites, far: invites, key: invites };
+  const found = { convo, far, key };
+  const broken = Object.keys(wanted).find((part) => wanted[part] && found[part] === null) ?? null;
+  return { ...found, broken };
 }
 
 /** The link that lets another side into `convo`: what is behind `#` never reaches a server. */
@@ -36,9 +39,4 @@ export function bookmark(page, convo) {
   url.hash = "";
   url.searchParams.set("convoId", convo);
   return url;
-}
-
-function read(text, parse) {
-  if (text === null) return null;
-  return parse(text) ?? undefined;
 }

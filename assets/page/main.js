@@ -33,19 +33,17 @@ const now = () => performance.now();
 
 /** Where this page stands: decided once, from the address and what is kept. */
 function arrive() {
-  const address = readAddress(location.href);
+  const { convo, far, key, broken } = readAddress(location.href);
   // The key must not stay in the address bar, nor in the history.
   if (location.hash) history.replaceState(null, "", location.pathname + location.search);
   if (!window.isSecureContext) return { obstacle: "insecure" };
-  if (address.broken) return { obstacle: "broken" };
-  if (address.convo === null) return begin();
-  const { convo } = address;
+  if (convo === null) return broken ? { obstacle: "broken" } : begin();
   const kept = store.loadConversation(convo);
   if (kept) return { convo, ...kept };
   const code = store.loadCode(convo);
   if (code) return resume(convo, code);
-  if (address.far && address.key) return accept(address);
-  return { convo, obstacle: address.far ? "broken" : "unknown" };
+  if (broken) return { obstacle: "broken" };
+  return far === null ? { convo, obstacle: "unknown" } : accept(convo, far, key);
 }
 
 function begin() {
@@ -61,7 +59,7 @@ function resume(convo, code) {
   return { convo, name: code.name, obstacle: code.far ? "refused" : "expired" };
 }
 
-function accept({ convo, far, key }) {
+function accept(convo, far, key) {
   const code = { me: newId(), far, key, made: Date.now(), name: "" };
   store.saveCode(convo, code);
   return { convo, ...code, farOfCode: far, far: undefined };
@@ -85,7 +83,7 @@ class Page {
 
   async start() {
     const { convo, me, far, farOfCode, key, made, obstacle } = this.place;
-    if (convo && !farOfCode) history.replaceState(null, "", bookmark(location.href, convo));
+    if (convo) history.replaceState(null, "", bookmark(location.href, convo));
     listen((action) => this.act(action));
     if (obstacle) return this.draw();
     const alone = await this.lock(false);
@@ -152,7 +150,7 @@ class Page {
       addCandidate: () => this.peer.addCandidate(output),
       sendData: () => this.peer.send(output.text),
       forgetKey: () => this.forgetKey(),
-      ended: () => this.warn(endingWords(output.reason)),
+      ended: () => this.warn(endingWords(output.reason), output.reason.startsWith("far_") ? "news" : "warning"),
     };
     actions[output.type]();
   }
@@ -225,16 +223,12 @@ class Page {
   }
 
   captured(kind, track) {
+    if (kind === "audio") this.meter("own", track);
+    else play("own-video", track);
+    this.draw();
     // Silence goes on in place of the microphone: were nothing sent, the far side's jitter buffer would take the
     // pause for delay, and keep it.
-    if (kind === "audio") {
-      this.peer?.use("audio", track ?? this.sound.silentTrack());
-      this.meter("own", track);
-    } else {
-      this.peer?.use("video", track);
-      play("own-video", track);
-    }
-    this.draw();
+    return this.peer?.use(kind, track ?? (kind === "audio" ? this.sound.silentTrack() : null));
   }
 
   received(kind, track) {
@@ -292,8 +286,8 @@ class Page {
     location.reload();
   }
 
-  warn(text) {
-    this.notice = text && { text, kind: "warning", action: "dismiss" };
+  warn(text, kind = "warning") {
+    this.notice = text && { text, kind, action: "dismiss" };
     this.draw();
   }
 
@@ -315,9 +309,9 @@ class Page {
     const live = call === "connected" && !paused;
     return {
       ...model,
-      link: pairing === "waiting" ? inviteLink(location.href, place) : null,
+      link: pairing === "waiting" && line !== "taken" ? inviteLink(location.href, place) : null,
       kept: [],
-      usable: pairing === "paired" || pairing === "accepting",
+      usable: (pairing === "paired" || pairing === "accepting") && line !== "taken",
       canUnpause: pairing === "paired" && line !== "taken",
       showOwn: !paused && camera && this.capture.tracks.video !== null,
       showFar: live && !farPaused && farProps?.get("videosend") === "true" && this.farTracks.video !== null,

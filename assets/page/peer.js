@@ -88,7 +88,7 @@ export class Peer {
 
   describe() {
     const { type, sdp } = this.pc.localDescription;
-    this.tell("described", { description: type, sdp });
+    this.tell("described", { description: type, sdp: askForShortPackets(sdp) });
     this.setDescribed();
   }
 
@@ -125,4 +125,10 @@ export class Peer {
     else if ("playoutDelayHint" in receiver) receiver.playoutDelayHint = 0;
     this.received(track.kind, track);
   }
+}
+
+/** Asks the far side for 10 ms of sound a packet, half of what is usual: that much less is waited for. */
+function askForShortPackets(sdp) {
+  const opus = /^a=rtpmap:(\d+) opus\//im.exec(sdp)?.[1];
+  return opus ? sdp.replace(new RegExp(`^a=fmtp:${opus} .*\r\n`, "m"), "$&a=ptime:10\r\n") : sdp;
 }

@@ -56,7 +56,7 @@ export function draw(model) {
   set(body.dataset, { farPaused: `${model.farPaused}`, paused: `${model.paused}`, pairing: model.pairing });
   show("code", model.link !== null || model.kept.length > 0 && model.pairing === "unknown");
   show("stage", model.usable);
-  show("controls", model.usable || model.pairing === "waiting");
+  show("controls", model.usable || model.link !== null);
   drawCode(model);
   drawControls(model);
   drawNotice(model.notice);

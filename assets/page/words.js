@@ -17,7 +17,7 @@ export function stateWords({ pairing, paused, farHere, farPaused, call, line }) 
 }
 
 function connectedWords(paused, farPaused) {
-  if (paused) return farPaused ? "Both of you are paused." : "The other side is talking to you. Unpause to hear it.";
+  if (paused) return farPaused ? "Both of you are paused." : "The other side is talking to you. Unpause to answer.";
   return farPaused ? "You are live. The other side is paused." : "You are talking.";
 }
 
