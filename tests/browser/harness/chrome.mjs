@@ -44,6 +44,11 @@ export class Chrome {
   close() {
     return this.browser.close();
   }
+
+  /** Ends the whole browser without giving it a chance. */
+  kill() {
+    this.browser.process().kill("SIGKILL");
+  }
 }
 
 /** A browser profile: its tabs share what is stored, and nobody else does. */
@@ -74,7 +79,8 @@ class Machine {
 
   async close() {
     for (const tab of this.tabs) tab.forget();
-    await this.context.close();
+    // A browser that was killed has closed everything already.
+    if (this.context.browser().connected) await this.context.close();
   }
 }
 
