@@ -92,6 +92,8 @@ export class Tab extends Side {
     /** The addresses of everything that the page asked for. */
     this.requests = [];
     page.on("request", (request) => this.requests.push(request.url()));
+    // Sockets are told by the protocol alone.
+    this.client = page.createCDPSession();
     page.on("console", (message) => this.note("console", { type: message.type(), text: message.text() }));
     page.on("pageerror", (error) => this.note("console", { type: "error", text: error.message }));
     page.on("close", () => this.end("it was closed"));
@@ -102,7 +104,9 @@ export class Tab extends Side {
   }
 
   async listen(settings) {
-    const client = await this.page.createCDPSession();
+    const client = await this.client;
+    client.on("Network.webSocketCreated", ({ url }) => this.requests.push(url));
+    await client.send("Network.enable");
     client.on("Runtime.bindingCalled", ({ name, payload }) => {
       if (name === "twocanTells") this.hear(JSON.parse(payload));
     });
