@@ -81,7 +81,15 @@ impl Chain {
         let payloader = element("rtpvp8pay").property_from_str("picture-id-mode", "15-bit").build()?;
         let caps = element("capsfilter").build()?;
         let source = from.map(source).transpose()?;
+        // On a machine that is too busy, whole pictures are left out before any work is done on them.
+        let newest = element("queue")
+            .property_from_str("leaky", "downstream")
+            .property("max-size-buffers", 1_u32)
+            .property("max-size-time", 0_u64)
+            .property("max-size-bytes", 0_u32)
+            .build()?;
         let chain = [
+            newest,
             element("videoconvert").build()?,
             element("videoscale").build()?,
             element("videorate").property("drop-only", false).property("skip-to-first", true).build()?,
@@ -92,7 +100,8 @@ impl Chain {
         ];
         assemble(pipeline, source.as_ref(), &chain)?;
         probe::pass_while(&pad(&encoder, "sink")?, flags);
-        probe::drop_stale(&pad(&payloader, "sink")?);
+        // Before the encoder: a picture that was encoded is one that later ones build upon.
+        probe::drop_stale(&pad(&encoder, "sink")?);
         Ok(Self { source, volume: None, payloader, caps, format: Format::Vp8 })
     }
 

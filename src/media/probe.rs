@@ -7,7 +7,7 @@ use std::sync::{
 
 use gstreamer::{self as gst, prelude::*};
 
-/// How late a frame may reach the payloader: 100 ms.
+/// How late sound may reach the payloader, or a picture its encoder: 100 ms.
 ///
 /// After a pause the encoder hands out what was left in it, stamped with the time before the pause. Sent, it would be
 /// heard, and would teach the far side's jitter buffer a delay as long as the pause.

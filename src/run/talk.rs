@@ -69,12 +69,19 @@ pub enum Claiming {
 pub async fn talk(options: Options) -> Result<(), Error> {
     let bookmarks = Bookmarks::open(&options.state)?;
     let opened = opening::open(&bookmarks, &options, unix_seconds())?;
-    let home = Home::open(opened.bookmark.server.clone(), &options)?;
-    let mut screen = Screen::open(options.face, options.started)?;
-    opened.troubles.iter().for_each(|trouble| screen.show(&notice(trouble.to_string())));
-    let mut talk = Talk::begin(bookmarks, opened, home, screen, options)?;
-    let result = talk.run().await;
-    talk.end().await;
+    let (id, is_new) = (opened.bookmark.id.clone(), opened.is_new);
+    let (result, was_joined) = match Talk::begin(bookmarks.clone(), opened, options) {
+        Ok(mut talk) => {
+            let result = talk.run().await;
+            (result, talk.end().await)
+        }
+        Err(error) => (Err(error), false),
+    };
+    // What never came to the line, or was refused there, would only stand in the way of the next try.
+    let is_useless = matches!(result, Err(Error::Refused)) || (result.is_err() && is_new && !was_joined);
+    if is_useless && let Err(error) = bookmarks.forget(&id) {
+        tracing::warn!(%error, "an unused conversation is left in the list");
+    }
     result
 }
 
@@ -84,6 +91,8 @@ struct Talk {
     _claim: Claim,
     conversation: Conversation,
     code: Option<Invite>,
+    /// The server to be remembered once it has proved good; `None` is one of its own.
+    server: Option<Origin>,
     home: Home,
     screen: Screen,
     media: Option<Media>,
@@ -92,8 +101,9 @@ struct Talk {
     sockets: u64,
     socket_sender: rt::Sender<(u64, socket::Event)>,
     socket_events: rt::Receiver<(u64, socket::Event)>,
-    line: LineState,
+    is_new: bool,
     was_joined: bool,
+    outage_told: bool,
     gate: Gate,
     phase: Phase,
     talked: bool,
@@ -111,14 +121,12 @@ enum Wake {
 }
 
 impl Talk {
-    fn begin(
-        bookmarks: Bookmarks,
-        opened: opening::Opened,
-        home: Home,
-        screen: Screen,
-        options: Options,
-    ) -> Result<Self, Error> {
-        let opening::Opened { bookmark, claim, .. } = opened;
+    fn begin(bookmarks: Bookmarks, opened: opening::Opened, options: Options) -> Result<Self, Error> {
+        let opening::Opened { bookmark, claim, is_new, troubles } = opened;
+        let server = options.server.clone().or_else(|| bookmark.server.clone());
+        let home = Home::open(server.clone(), &options)?;
+        let mut screen = Screen::open(options.face, options.started)?;
+        troubles.iter().for_each(|trouble| screen.show(&notice(trouble.to_string())));
         let (pairing, code) = pairing(&bookmark, home.link_origin())?;
         let conversation = Conversation::new(Setup {
             conversation: bookmark.id.clone(),
@@ -136,6 +144,7 @@ impl Talk {
             _claim: claim,
             conversation,
             code,
+            server,
             home,
             screen,
             media: Some(media),
@@ -144,8 +153,9 @@ impl Talk {
             sockets: 0,
             socket_sender,
             socket_events,
-            line: LineState::Connecting,
+            is_new,
             was_joined: false,
+            outage_told: false,
             gate: Gate::Closed,
             phase: Phase::Idle,
             talked: false,
@@ -261,15 +271,13 @@ impl Talk {
         }
     }
 
-    /// Ends the program where waiting cannot help, and says so once where it can.
+    /// Ends the program where waiting cannot help or nobody waits, and says once what is wrong where it can.
     fn no_line(&mut self, source: socket::SocketError) -> Result<(), Error> {
         let origin = self.home.connect_origin().clone();
-        let waits_for_nobody = !self.bookmark.is_paired() && !source.may_heal();
-        if !self.was_joined && (waits_for_nobody || !source.may_heal()) {
+        if !self.was_joined && (self.is_new || !source.may_heal()) {
             return Err(Error::Socket { origin, source });
         }
-        if !matches!(self.line, LineState::Offline { .. }) {
-            self.line = LineState::Offline { retry: rt::now() };
+        if !std::mem::replace(&mut self.outage_told, true) {
             self.screen.show(&notice(format!("{origin}: {source}; trying again")));
         }
         Ok(())
@@ -295,7 +303,7 @@ impl Talk {
             Output::Track(track, switch) => self.media.iter().for_each(|media| media.switch(track, switch)),
             Output::Remember(far) => self.remember(far),
             Output::ForgetKey => self.code = None,
-            Output::Event(Event::Refused) => return Err(self.refused()),
+            Output::Event(Event::Refused) => return Err(Error::Refused),
             Output::Event(event) => self.tell(event),
         }
         Ok(())
@@ -321,12 +329,11 @@ impl Talk {
         self.store(paired);
     }
 
-    /// A refused link is of no more use: the conversation that was to come of it is dropped.
-    fn refused(&mut self) -> Error {
-        if let Err(error) = self.bookmarks.forget(&self.bookmark.id) {
-            self.screen.show(&notice(error.to_string()));
+    fn remember_server(&mut self) {
+        if self.bookmark.server != self.server {
+            let server = self.server.clone();
+            self.store(|bookmark| bookmark.server = server);
         }
-        Error::Refused
     }
 
     fn store(&mut self, change: impl FnOnce(&mut Bookmark)) {
@@ -337,9 +344,10 @@ impl Talk {
     }
 
     fn tell(&mut self, event: Event) {
-        if let Event::Line(line) = &event {
-            self.line = *line;
-            self.was_joined |= *line == LineState::Joined;
+        if event == Event::Line(LineState::Joined) {
+            self.outage_told = false;
+            self.was_joined = true;
+            self.remember_server();
         }
         if let Event::Call(phase, _) = &event {
             self.phase = *phase;
@@ -364,7 +372,8 @@ impl Talk {
         self.quit_by.is_some_and(|by| self.phase == Phase::Idle || by <= rt::now())
     }
 
-    async fn end(mut self) {
+    /// Lets go of everything; whether it ever was on the line.
+    async fn end(mut self) -> bool {
         self.note_talk();
         let media = self.media.take();
         if let Some(socket) = self.socket.take() {
@@ -372,6 +381,7 @@ impl Talk {
         }
         rt::blocking(move || drop(media)).await;
         self.screen.show(&screen::Event::Ended);
+        self.was_joined
     }
 }
 

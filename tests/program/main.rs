@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod talk;
+
 use std::{
     fs,
     path::{Path, PathBuf},

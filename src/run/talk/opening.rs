@@ -12,13 +12,15 @@ use crate::{
 pub(super) struct Opened {
     pub(super) bookmark: Bookmark,
     pub(super) claim: Claim,
+    /// Whether it was made just now, and is of no use unless it comes to the line.
+    pub(super) is_new: bool,
     /// Files that could not be read.
     pub(super) troubles: Vec<Trouble>,
 }
 
 /// Finds the conversation, or makes it; `now` is in seconds since 1970.
 pub(super) fn open(bookmarks: &Bookmarks, options: &Options, now: u64) -> Result<Opened, Error> {
-    let Listing { troubles, .. } = bookmarks.list()?;
+    let Listing { troubles, bookmarks: before } = bookmarks.list()?;
     let bookmark = match options.what.as_deref().map(str::trim) {
         None => only(bookmarks, now)?,
         Some(text) if is_like_link(text) => match text.parse()? {
@@ -35,13 +37,8 @@ pub(super) fn open(bookmarks: &Bookmarks, options: &Options, now: u64) -> Result
         Claiming::IfFree => bookmarks.claim(&bookmark.id)?,
         Claiming::TakeOver => bookmarks.take_over(&bookmark.id)?,
     };
-    let bookmark = match options.server.clone() {
-        Some(server) if bookmark.server.as_ref() != Some(&server) => {
-            bookmarks.update(&bookmark.id, |bookmark| bookmark.server = Some(server))?
-        }
-        _ => bookmark,
-    };
-    Ok(Opened { bookmark, claim, troubles })
+    let is_new = before.iter().all(|known| known.id != bookmark.id);
+    Ok(Opened { bookmark, claim, is_new, troubles })
 }
 
 fn only(bookmarks: &Bookmarks, now: u64) -> Result<Bookmark, Error> {
