@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Chrome } from "./harness/chrome.mjs";
-import { NATIVE, OTHER, PAGE, nativeAndNative, nativeAndPage, pageAndPage, settle } from "./harness/pairs.mjs";
+import { NATIVE, PAGE, nativeAndNative, nativeAndPage, pageAndPage, settle, talk } from "./harness/pairs.mjs";
 import { Scene } from "./harness/scene.mjs";
 
 let chrome;
@@ -12,13 +12,6 @@ after(() => chrome.close());
 
 const limit = { timeout: 90_000 };
 const tones = { tone: PAGE.hz, colour: PAGE.colour };
-
-/** Both sides talk, so they are the pair that they say. */
-async function talk([one, itsOwn], [other, theirs]) {
-  await one.unpause();
-  await other.unpause();
-  await Promise.all([one.hears(theirs.hz), other.hears(itsOwn.hz)]);
-}
 
 function isBookmark(address, conversation) {
   const url = new URL(address);
@@ -35,7 +28,7 @@ test("a page that opens a native's link is paired, and the code goes", limit, as
   const address = await tab.page.evaluate(() => ({ shown: location.href, entries: history.length }));
   assert.ok(isBookmark(address.shown, conversation), address.shown);
   assert.equal(await tab.asked(), 0);
-  await talk([native, NATIVE], [tab, PAGE]);
+  await talk(native, tab);
 });
 
 test("the key of a code stays in neither the page's storage nor its address once it is used", limit, async (t) => {
@@ -59,24 +52,26 @@ test("a native that opens a page's link is paired, and the page's code goes", li
   const link = await tab.link();
   const conversation = new URL(link).searchParams.get("convoId");
   const native = await scene.native("native", { what: link, server: null, port: null });
+  native.voice = NATIVE;
+  tab.voice = PAGE;
   await settle(tab, native);
   assert.equal(tab.now.code, "");
   assert.ok(isBookmark(tab.now.address, conversation), tab.now.address);
   assert.equal((await native.wait("started")).conversation, conversation);
-  await talk([native, NATIVE], [tab, PAGE]);
+  await talk(native, tab);
 });
 
 test("two natives pair by link", limit, async (t) => {
   const { one, other } = await nativeAndNative(new Scene(t, chrome));
   assert.equal(one.now.code, null);
   assert.equal(other.all("code").length, 0);
-  await talk([one, NATIVE], [other, OTHER]);
+  await talk(one, other);
 });
 
 test("two pages pair by link", limit, async (t) => {
   const { one, other } = await pageAndPage(new Scene(t, chrome));
   assert.equal(one.now.code, "");
-  await talk([one, PAGE], [other, OTHER]);
+  await talk(one, other);
 });
 
 for (const first of ["native", "page"]) {
@@ -97,6 +92,8 @@ for (const first of ["native", "page"]) {
     const earlier = await begin[first]();
     await earlier.until("being in the room", ({ line }) => line === "joined");
     const later = await begin[first === "native" ? "page" : "native"]();
+    earlier.voice = first === "native" ? NATIVE : PAGE;
+    later.voice = first === "native" ? PAGE : NATIVE;
     const [nativeAgain, tabAgain] = first === "native" ? [earlier, later] : [later, earlier];
     await Promise.all([tabAgain.ready(), tabAgain.meets(), nativeAgain.joined(), nativeAgain.meets()]);
 
@@ -104,7 +101,7 @@ for (const first of ["native", "page"]) {
     assert.equal(nativeAgain.all("code").length, 0);
     assert.equal(tabAgain.now.code, "");
     assert.equal(await tabAgain.asked(), 0);
-    await talk([nativeAgain, NATIVE], [tabAgain, PAGE]);
+    await talk(nativeAgain, tabAgain);
   });
 }
 
@@ -114,10 +111,11 @@ test("a page that stays open finds a native again that was restarted with its se
   await native.quit();
   await tab.until("the far side's absence", ({ far }) => far === false);
   const again = await scene.again(native);
+  again.voice = NATIVE;
   await Promise.all([again.joined(), again.meets(), tab.meets()]);
   await tab.ready();
   assert.equal(again.all("code").length, 0);
-  await talk([again, NATIVE], [tab, PAGE]);
+  await talk(again, tab);
 });
 
 test("a page that waits with a code shows the same one after a reload", limit, async (t) => {
@@ -144,5 +142,5 @@ test("a second device that opens a used code is told so, and the pair is left al
   assert.notEqual(code, 0);
   assert.match(second.errors, /used already/);
   assert.match(second.errors, /hint: /);
-  await talk([native, NATIVE], [tab, PAGE]);
+  await talk(native, tab);
 });

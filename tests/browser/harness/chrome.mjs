@@ -44,6 +44,11 @@ export class Chrome {
   close() {
     return this.browser.close();
   }
+
+  /** Ends the whole browser without giving it a chance. */
+  kill() {
+    this.browser.process().kill("SIGKILL");
+  }
 }
 
 /** A browser profile: its tabs share what is stored, and nobody else does. */
@@ -74,7 +79,8 @@ class Machine {
 
   async close() {
     for (const tab of this.tabs) tab.forget();
-    await this.context.close();
+    // A browser that was killed has closed everything already.
+    if (this.context.browser().connected) await this.context.close();
   }
 }
 
@@ -86,6 +92,8 @@ export class Tab extends Side {
     /** The addresses of everything that the page asked for. */
     this.requests = [];
     page.on("request", (request) => this.requests.push(request.url()));
+    // Sockets are told by the protocol alone.
+    this.client = page.createCDPSession();
     page.on("console", (message) => this.note("console", { type: message.type(), text: message.text() }));
     page.on("pageerror", (error) => this.note("console", { type: "error", text: error.message }));
     page.on("close", () => this.end("it was closed"));
@@ -96,7 +104,9 @@ export class Tab extends Side {
   }
 
   async listen(settings) {
-    const client = await this.page.createCDPSession();
+    const client = await this.client;
+    client.on("Network.webSocketCreated", ({ url }) => this.requests.push(url));
+    await client.send("Network.enable");
     client.on("Runtime.bindingCalled", ({ name, payload }) => {
       if (name === "twocanTells") this.hear(JSON.parse(payload));
     });

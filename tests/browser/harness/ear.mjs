@@ -34,7 +34,7 @@ export function ear({ tone, colour }) {
   function picture() {
     const track = new MediaStreamTrackGenerator({ kind: "video" });
     const writer = track.writable.getWriter();
-    const [width, height] = [640, 480];
+    const [width, height] = [320, 240];
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext("2d");
     context.fillStyle = `rgb(${colour.join(" ")})`;
@@ -42,7 +42,7 @@ export function ear({ tone, colour }) {
     const timer = setInterval(() => {
       if (track.readyState === "ended") return clearInterval(timer);
       writer.write(new VideoFrame(canvas, { timestamp: performance.now() * 1000 })).catch(() => {});
-    }, 33);
+    }, 66);
     return track;
   }
 

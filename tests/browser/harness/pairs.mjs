@@ -17,6 +17,8 @@ const SOURCES = {
 export async function nativeAndPage(scene, { native: nativeOptions = {}, tab: tabOptions = {} } = {}) {
   const native = await scene.native("native", nativeOptions);
   const tab = await scene.tab("page", await native.link(), { ...SOURCES.page, ...tabOptions });
+  native.voice = NATIVE;
+  tab.voice = PAGE;
   await settle(native, tab);
   return { native, tab };
 }
@@ -26,6 +28,8 @@ export async function pageAndPage(scene, { tab: tabOptions = {} } = {}) {
   const server = await scene.server();
   const one = await scene.tab("page", `${server.origin}/`, { ...SOURCES.page, ...tabOptions });
   const other = await scene.tab("other", await one.link(), { ...SOURCES.otherPage, ...tabOptions });
+  one.voice = PAGE;
+  other.voice = OTHER;
   await settle(one, other);
   return { one, other, server };
 }
@@ -34,8 +38,18 @@ export async function pageAndPage(scene, { tab: tabOptions = {} } = {}) {
 export async function nativeAndNative(scene) {
   const one = await scene.native("native");
   const other = await scene.native("other", { what: await one.link(), ends: SOURCES.otherNative });
+  one.voice = NATIVE;
+  other.voice = OTHER;
   await settle(one, other);
   return { one, other };
+}
+
+/** Both unpause, and hear each other. */
+export async function talk(one, other) {
+  const from = [one.cursor, other.cursor];
+  await one.unpause();
+  await other.unpause();
+  await Promise.all([one.hears(other.voice.hz, { from: from[0] }), other.hears(one.voice.hz, { from: from[1] })]);
 }
 
 /** Both are ready and paused, and each knows that the other one is there. */
