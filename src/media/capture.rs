@@ -43,7 +43,7 @@ impl Chain {
             .property("inband-fec", true)
             .property("packet-loss-percentage", 10_i32)
             .build()?;
-        let payloader = element("rtpopuspay").build()?;
+        let payloader = element("rtpopuspay").property("perfect-rtptime", false).build()?;
         let caps = element("capsfilter").build()?;
         let source = from.map(source).transpose()?;
         let chain = [

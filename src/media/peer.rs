@@ -31,6 +31,8 @@ use crate::{
 
 /// The jitter buffer's depth: 20 ms. webrtcbin's own default would hold the first packet for 200.
 const LATENCY_MS: u32 = 20;
+/// How long after its time sound is played: the jitter buffer's depth and 5 ms for what stands between it and the speaker.
+const PLAYOUT_MS: u64 = LATENCY_MS as u64 + 5;
 /// How long webrtcbin may think about a description: 5 s; it needs 10 ms.
 const NEGOTIATION_LIMIT: Duration = Duration::from_secs(5);
 /// The data channel's label. Source: Calling 3.0 as twocan speaks it.
@@ -77,6 +79,8 @@ impl Peer {
         let pipeline = gst::Pipeline::new();
         // A device as clock would stop when the gate closes it.
         pipeline.use_clock(Some(&gst::SystemClock::obtain()));
+        // Left to itself it would let the speaker wait for what is slowest in the whole pipeline: the own camera's encoder.
+        pipeline.set_latency(gst::ClockTime::from_mseconds(PLAYOUT_MS));
         let webrtc = make_webrtcbin(options)?;
         pipeline.add(&webrtc)?;
         let connected = Flag::default();
@@ -316,6 +320,7 @@ fn make_webrtcbin(options: &Options) -> Result<gst::Element, MediaError> {
         .property("bundle-policy", WebRTCBundlePolicy::MaxBundle)
         .property("latency", LATENCY_MS)
         .build()?;
+    wait_for_nothing(&webrtc);
     if let Some(stun) = options.stun.first() {
         webrtc.set_property("stun-server", stun);
     }
@@ -327,6 +332,24 @@ fn make_webrtcbin(options: &Options) -> Result<gst::Element, MediaError> {
     agent.set_property("keepalive-conncheck", true);
     add_servers(&webrtc, &ice, options);
     Ok(webrtc)
+}
+
+/// Takes out of webrtcbin what holds sound back for something else's sake.
+///
+/// Left alone, it lets no packet out before the clock has reached its time plus the latency of the slowest sender, the
+/// camera's encoder: right for files, but what comes from a microphone is late already. And the receiver delays sound
+/// until the picture that was taken with it has come: in a conversation the quicker one must not wait.
+fn wait_for_nothing(webrtc: &gst::Element) {
+    let Some(bin) = webrtc.downcast_ref::<gst::Bin>() else { return };
+    bin.connect_deep_element_added(|_, _, element| {
+        if element.factory().is_some_and(|factory| factory.name() == "clocksync") {
+            element.set_property("sync", false);
+        }
+    });
+    if let Some(rtpbin) = bin.by_name("rtpbin") {
+        // The largest offset that is applied, in ns; 0 would mean any.
+        rtpbin.set_property("max-ts-offset", 1_i64);
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]

@@ -171,7 +171,7 @@ fn window(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, Media
     let sink = match origin {
         Origin::Window => {
             let bin = gst::parse::bin_from_description(
-                "queue max-size-buffers=2 leaky=downstream ! videoscale ! videoconvert ! autovideosink",
+                "queue max-size-buffers=2 leaky=downstream ! videoscale ! videoconvert ! autovideosink sync=false",
                 true,
             )
             .map_err(|error| MediaError::Setup(error.to_string()))?;
@@ -212,7 +212,7 @@ fn tone_report(events: Sender<Event>) -> Result<gst::Element, MediaError> {
 
 fn picture_report(events: Sender<Event>) -> Result<gst::Element, MediaError> {
     let bin = gst::parse::bin_from_description(
-        "videoconvert ! video/x-raw,format=RGB ! fakesink name=report sync=true async=false signal-handoffs=true",
+        "videoconvert ! video/x-raw,format=RGB ! fakesink name=report sync=false async=false signal-handoffs=true",
         true,
     )
     .map_err(|error| MediaError::Setup(error.to_string()))?;
