@@ -179,7 +179,7 @@ impl Worker {
             }
         });
         if let Some(pipeline) = pipeline {
-            //let _ = pipeline.recalculate_latency();
+            let _ = pipeline.recalculate_latency();
         }
         devices.speaker.admit();
         devices.window.admit();
