@@ -498,15 +498,18 @@ impl Call {
     }
 }
 
-/// The signs of life on the data channel.
+/// The signs of life on the data channel: `{"ping":{}}` and `{"pong":{}}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heartbeat {
+pub enum Heartbeat {
+    /// "Are you there?"
     Ping,
+    /// "I am."
     Pong,
 }
 
 impl Heartbeat {
-    fn parse(text: &str) -> Option<Self> {
+    /// The sign of life that a text is, if it is one.
+    pub fn parse(text: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(text).ok()?;
         let object = value.as_object()?;
         match object.keys().next().map(String::as_str) {

@@ -181,14 +181,15 @@ impl Worker {
         if let Some(pipeline) = pipeline {
             let _ = pipeline.recalculate_latency();
         }
+        devices.speaker.admit();
+        devices.window.admit();
         devices.window.request_key_frame();
     }
 
     fn close(&self) {
         let Some(devices) = &self.devices else { return };
-        let sources = [&devices.microphone.source, &devices.camera.source];
-        let sinks = [&devices.speaker.sink, &devices.window.sink];
-        sources.into_iter().chain(sinks).flatten().for_each(shut);
+        [&devices.microphone.source, &devices.camera.source].into_iter().flatten().for_each(shut);
+        [&devices.speaker, &devices.window].into_iter().for_each(playback::Chain::shut);
     }
 }
 
@@ -201,7 +202,8 @@ fn unlock(element: &gst::Element, pipeline: Option<&gst::Pipeline>) -> bool {
     element.sync_state_with_parent().is_ok()
 }
 
-fn shut(element: &gst::Element) {
+/// Closes a device, and keeps the pipeline from opening it.
+pub(super) fn shut(element: &gst::Element) {
     element.set_locked_state(true);
     if element.set_state(gst::State::Null).is_err() {
         tracing::warn!(element = %element.name(), "a device does not close");

@@ -1,6 +1,12 @@
 //! From the network to the speaker and the window, with both behind a lock.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{
+    sync::{
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
 
 use gstreamer::{self as gst, prelude::*};
 
@@ -8,6 +14,7 @@ use super::{
     Event, MediaError,
     capture::{RAW_SOUND, element, filter, pad, set_device_buffer},
     devices::Origin,
+    gate,
     probe::{self, Flag},
 };
 use crate::rt::Sender;
@@ -25,6 +32,8 @@ pub struct Picture {
     pub rgb: [u8; 3],
 }
 
+/// How long a sink may take to be done with the buffer it holds: 500 ms; it needs some 20.
+const IDLE_LIMIT: Duration = Duration::from_millis(500);
 /// Pictures between two reports of the test window.
 const REPORT_EVERY: u64 = 5;
 
@@ -37,6 +46,8 @@ pub(super) struct Chain {
     pub(super) sink: Option<gst::Element>,
     /// How loud it plays; sound only.
     pub(super) volume: Option<gst::Element>,
+    /// Set while the sink can take what passes.
+    ready: Flag,
 }
 
 impl Chain {
@@ -62,8 +73,8 @@ impl Chain {
             volume.clone(),
             element("errorignore").property_from_str("convert-to", "ok").build()?,
         ];
-        let entry = assemble(pipeline, &chain, sink.as_ref(), flags)?;
-        Ok(Self { entry, sink, volume: Some(volume) })
+        let (entry, ready) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
+        Ok(Self { entry, sink, volume: Some(volume), ready })
     }
 
     /// The far side's picture; passes only while all `flags` are set.
@@ -80,8 +91,37 @@ impl Chain {
             element("errorignore").property_from_str("convert-to", "ok").build()?,
         ];
         let sink = to.map(|origin| window(origin, events)).transpose()?;
-        let entry = assemble(pipeline, &chain, sink.as_ref(), flags)?;
-        Ok(Self { entry, sink, volume: None })
+        let (entry, ready) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
+        Ok(Self { entry, sink, volume: None, ready })
+    }
+
+    /// Lets pass what the opened sink can take now.
+    pub(super) fn admit(&self) {
+        self.ready.set(self.sink.as_ref().is_some_and(|sink| !sink.is_locked_state()));
+    }
+
+    /// Shuts the sink between two buffers.
+    ///
+    /// One that is shut while something is on its way to it refuses that, and the refusal would travel upstream and
+    /// stop the transport: with it everything else that the far side sends.
+    pub(super) fn shut(&self) {
+        let Some(sink) = self.sink.as_ref().filter(|sink| !sink.is_locked_state()) else { return };
+        self.ready.set(false);
+        let held = self.entry.peer().and_then(|pad| {
+            let (idle, wait) = mpsc::channel();
+            // Called at once if nothing is under way; from then on, until it is removed, nothing is let through.
+            let probe = pad.add_probe(gst::PadProbeType::IDLE, move |_, _| {
+                let _ = idle.send(());
+                gst::PadProbeReturn::Ok
+            });
+            // In vain only if the device hangs: then it is shut all the same.
+            let _ = wait.recv_timeout(IDLE_LIMIT);
+            probe.map(|probe| (pad, probe))
+        });
+        gate::shut(sink);
+        if let Some((pad, probe)) = held {
+            pad.remove_probe(probe);
+        }
     }
 
     /// Asks the far side for a whole picture, since those that passed while the gate was closed are missing.
@@ -96,24 +136,23 @@ fn assemble(
     pipeline: &gst::Pipeline,
     chain: &[gst::Element],
     sink: Option<&gst::Element>,
-    flags: Vec<Flag>,
-) -> Result<gst::Pad, MediaError> {
+    mut flags: Vec<Flag>,
+) -> Result<(gst::Pad, Flag), MediaError> {
     let (Some(first), Some(last)) = (chain.first(), chain.last()) else {
         return Err(MediaError::Setup("an empty chain".into()));
     };
     let entry = pad(first, "sink")?;
     pipeline.add_many(chain)?;
     gst::Element::link_many(chain)?;
-    match sink {
-        Some(sink) => {
-            pipeline.add(sink)?;
-            last.link(sink)?;
-            probe::pass_while(&entry, flags);
-        }
-        // Nobody listens or looks: nothing is even decoded.
-        None => probe::pass_while(&entry, vec![Flag::default()]),
+    if let Some(sink) = sink {
+        pipeline.add(sink)?;
+        last.link(sink)?;
     }
-    Ok(entry)
+    // Without a sink it is never set: nothing is even decoded.
+    let ready = Flag::default();
+    flags.push(ready.clone());
+    probe::pass_while(&entry, flags);
+    Ok((entry, ready))
 }
 
 fn speaker(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, MediaError> {

@@ -65,6 +65,23 @@ fn ten_rounds_of_pause_and_unpause_are_each_heard_and_each_end() {
 }
 
 #[test]
+fn a_pause_leaves_the_connection_whole_while_the_far_side_talks_and_shows() {
+    let pair = Pair::connected();
+    pair.set_gate(0, Gate::Open);
+    pair.set_gate(1, Gate::Open);
+    for round in 0..20 {
+        pair.hear(1, 440.0);
+        pair.set_gate(1, Gate::Closed);
+        let word = format!("round {round}");
+        pair.command(0, MediaCommand::SendData(word.clone()));
+        let said = |event: &Event| matches!(event, Event::Call(_, MediaEvent::DataText(text)) if *text == word);
+        pair.sides[1].wait(&word, said);
+        pair.set_gate(1, Gate::Open);
+    }
+    pair.see(1, [255, 0, 0]);
+}
+
+#[test]
 fn pictures_arrive_in_their_colour_when_both_gates_are_open() {
     let pair = Pair::connected();
     pair.set_gate(0, Gate::Open);

@@ -1,6 +1,7 @@
 //! The program from outside: help, bookmarks, bad input, exit codes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a test waits by the real clock")]
 
 mod talk;
 
