@@ -4,10 +4,11 @@ import { Capture } from "./capture.js";
 import { Conversation } from "./conversation.js";
 import { newId } from "./ids.js";
 import { bookmark, inviteLink, readAddress } from "./invite.js";
+import { Meters } from "./meter.js";
 import { CODE_LIMIT, newKey, proof, sameProof } from "./pairing.js";
 import { Peer, makeCertificate } from "./peer.js";
+import { Silence } from "./silence.js";
 import { Socket, socketUrl } from "./socket.js";
-import { Sound } from "./sound.js";
 import * as store from "./store.js";
 import { takeConversation } from "./tabs.js";
 import { draw, drawLevel, listen, play, setAudible } from "./view.js";
@@ -72,8 +73,9 @@ class Page {
     this.name = store.asName(place.name);
     this.peer = null;
     this.farTracks = { audio: null, video: null };
-    this.meters = { own: null, far: null };
-    this.sound = new Sound();
+    this.meters = new Meters();
+    this.meterOf = { own: null, far: null };
+    this.silence = new Silence();
     this.capture = new Capture({
       changed: (kind, track) => this.captured(kind, track),
       failed: (kind, error) => this.warn(deviceWords(kind, error)),
@@ -201,12 +203,12 @@ class Page {
     this.peer?.close();
     this.peer = null;
     for (const kind of ["audio", "video"]) this.received(kind, null);
-    if (this.conversation.paused) this.sound.stop();
+    this.silence.stop();
   }
 
   openGate() {
     this.warn(null);
-    this.sound.start();
+    this.meters.start();
     this.capture.open();
     setAudible(true);
     this.meter("far", this.farTracks.audio);
@@ -219,16 +221,22 @@ class Page {
     this.meter("far", null);
     clearInterval(this.levels);
     this.levels = null;
-    if (!this.peer) this.sound.stop();
+    this.meters.stop();
   }
 
   captured(kind, track) {
     if (kind === "audio") this.meter("own", track);
     else play("own-video", track);
     this.draw();
-    // Silence goes on in place of the microphone: were nothing sent, the far side's jitter buffer would take the
-    // pause for delay, and keep it.
-    return this.peer?.use(kind, track ?? (kind === "audio" ? this.sound.silentTrack() : null));
+    return kind === "audio" ? this.sendSound(track) : this.peer?.use(kind, track);
+  }
+
+  /** Sends the microphone's track, or silence when there is none. */
+  async sendSound(track) {
+    if (!this.peer) return;
+    if (!track) this.silence.start();
+    await this.peer.use("audio", track ?? this.silence.track);
+    if (track && this.capture.tracks.audio === track) this.silence.stop();
   }
 
   received(kind, track) {
@@ -243,13 +251,13 @@ class Page {
   }
 
   meter(side, track) {
-    this.meters[side]?.close();
-    this.meters[side] = track ? this.sound.meter(track) : null;
+    this.meterOf[side]?.close();
+    this.meterOf[side] = track ? this.meters.meter(track) : null;
     if (!track) drawLevel(side, -Infinity);
   }
 
   drawLevels() {
-    for (const [side, meter] of Object.entries(this.meters)) if (meter) drawLevel(side, meter.level());
+    for (const [side, meter] of Object.entries(this.meterOf)) if (meter) drawLevel(side, meter.level());
   }
 
   // ── the person ──
