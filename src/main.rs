@@ -1,1 +1,158 @@
-fn main() {}
+//! The program `twocan`: parse, do, print one error, exit.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    os::unix::process::CommandExt,
+    process::ExitCode,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use clap::{CommandFactory, Parser};
+use tracing_subscriber::EnvFilter;
+use twocan::{
+    bookmarks::Bookmarks,
+    cli::{self, Cli, Command, Common, Host},
+    config::{self, Config, Turn},
+    exit::{self, Exit},
+    media::{self, Choice},
+    rt,
+    run::{
+        self, Error,
+        bookmarks::{Consent, Format},
+        talk,
+    },
+    screen::Face,
+    server::{self, DEFAULT_PORT},
+};
+
+fn main() -> ExitCode {
+    let started = rt::now();
+    keep_one_heap();
+    match run(Cli::parse(), started) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if exit::is_reader_gone(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let exit = Exit::of(&error);
+            tell(&error.to_string(), exit.hint);
+            exit.into()
+        }
+    }
+}
+
+/// Starts this program anew, once, with one heap for all its threads.
+///
+/// A call makes some forty threads. glibc spreads them over eight heaps for each core, and every one of those keeps
+/// what its busiest moment needed: several times the memory, for no gain in speed. It can only be told so from outside.
+fn keep_one_heap() {
+    const ONE_HEAP: &str = "MALLOC_ARENA_MAX";
+    if cfg!(target_env = "gnu") && std::env::var_os(ONE_HEAP).is_none() {
+        let mut arguments = std::env::args_os();
+        let mut anew = std::process::Command::new("/proc/self/exe");
+        anew.arg0(arguments.next().unwrap_or_else(|| "twocan".into())).args(arguments).env(ONE_HEAP, "1");
+        // It returns only if it could not: then this program goes on as it is.
+        let _ = anew.exec();
+    }
+}
+
+fn run(cli: Cli, started: Instant) -> Result<(), Error> {
+    let Cli { command, common } = cli;
+    let bookmarks = || Ok::<_, Error>(Bookmarks::open(&config::state_folder(common.state.as_deref())?)?);
+    let out = &mut io::stdout();
+    match command {
+        None => Cli::command().print_help().map_err(Error::Output),
+        Some(Command::Talk(talk)) => rt::run(talk::talk(talk_options(*talk, &common, started)?))?,
+        Some(Command::List(list)) => {
+            run::bookmarks::list(&bookmarks()?, if list.json { Format::Json } else { Format::Table }, now(), out)
+        }
+        Some(Command::Rename(rename)) => run::bookmarks::rename(&bookmarks()?, &rename.old, &rename.new, out),
+        Some(Command::Forget(forget)) => {
+            let consent = if forget.yes { Consent::Given } else { Consent::Ask };
+            run::bookmarks::forget(&bookmarks()?, &forget.name, consent, out)
+        }
+        Some(Command::Serve(serve)) => {
+            log(common.verbose);
+            Ok(run::serve::serve(server_options(serve.host, &settings(&common)?, &common)?, out)?)
+        }
+        Some(Command::Devices) => run::devices::devices(out),
+    }
+}
+
+fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<talk::Options, Error> {
+    let face = if talk.json { Face::Json } else { Face::for_person() };
+    // The screen belongs to the terminal face; a log would tear it.
+    if face != Face::Terminal || !io::stderr().is_terminal() {
+        log(common.verbose);
+    }
+    let config = settings(common)?;
+    let server::Options { listen, port, state } = server_options(talk.host, &config, common)?;
+    let is_host = talk.host.port.is_some() || talk.host.listen.is_some();
+    let server = talk.server.clone().or_else(|| config.server.clone().filter(|_| !is_host));
+    let media = media_options(&talk, config)?;
+    let claim = if talk.take_over { talk::Claiming::TakeOver } else { talk::Claiming::IfFree };
+    Ok(talk::Options { what: talk.what, claim, server, listen, port, state, media, face, started })
+}
+
+fn media_options(talk: &cli::Talk, config: Config) -> Result<media::Options, Error> {
+    let password = std::env::var("TWOCAN_TURN_PASSWORD").ok();
+    let flags = talk.turn.iter().map(|flag| Turn::from_flag(flag, password.as_deref(), &config.turn));
+    let turn = if talk.turn.is_empty() { config.turn.clone() } else { flags.collect::<Result<_, _>>()? };
+    let stun = if talk.stun.is_empty() { &config.stun } else { &talk.stun };
+    Ok(media::Options {
+        microphone: choice(talk.mic.as_ref().or(config.microphone.as_ref())),
+        camera: choice(talk.camera.as_ref().or(config.camera.as_ref())),
+        speaker: choice(talk.speaker.as_ref().or(config.speaker.as_ref())),
+        window: match talk.window {
+            cli::Window::Auto => Choice::Auto,
+            cli::Window::Test => Choice::Test(None),
+            cli::Window::None => Choice::None,
+        },
+        stun: stun.iter().map(|server| server.address().to_owned()).collect(),
+        turn: turn.iter().map(|server| server.address().to_string()).collect(),
+        address: talk.address,
+    })
+}
+
+fn choice(text: Option<&String>) -> Choice {
+    text.and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+fn server_options(host: Host, config: &Config, common: &Common) -> Result<server::Options, Error> {
+    Ok(server::Options {
+        listen: host.listen.or(config.listen).into_iter().collect(),
+        port: host.port.or(config.port).unwrap_or(DEFAULT_PORT),
+        state: config::state_folder(common.state.as_deref())?,
+    })
+}
+
+fn settings(common: &Common) -> Result<Config, Error> {
+    let loaded = config::load(common.config.as_deref())?;
+    if let Some(path) = loaded.exposed {
+        let what = format!("{} holds a password, and others on this machine can read it", path.display());
+        tell(&what, Some(&format!("chmod 600 {}", path.display())));
+    }
+    Ok(loaded.config)
+}
+
+/// Logs to standard error: warnings, and the more, the more often `-v` was given.
+fn log(verbose: u8) {
+    let filter = match verbose {
+        0 => "twocan=warn",
+        1 => "twocan=info",
+        2 => "twocan=debug",
+        3.. => "trace",
+    };
+    let ansi = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_ansi(ansi).with_writer(io::stderr).init();
+}
+
+fn tell(what: &str, hint: Option<&str>) {
+    let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+    // Without standard error there is nobody to tell.
+    let _ = write!(io::stderr(), "twocan: {what}\n{hint}");
+}
+
+/// Seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the one place where the program asks for the date")]
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,244 @@
+//! The command line: flags and their help.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::{config::Stun, invite::Origin};
+
+/// A standing line between two people.
+#[derive(Debug, Parser)]
+#[command(name = "twocan", version, max_term_width = 100)]
+#[command(after_help = "Start with:  twocan talk tim")]
+pub struct Cli {
+    /// What to do; without it, help is shown.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Where files are, and how much is logged.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Keep conversations in this folder
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "FOLDER", env = "TWOCAN_STATE")]
+    pub state: Option<PathBuf>,
+    /// Read settings from this file
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "FILE", env = "TWOCAN_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Log more to standard error; up to three times
+    #[arg(short, long, global = true, help_heading = "Everywhere", action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open a conversation, ready and paused
+    ///
+    /// The first time, a link and a QR code are shown for the other side to open in a browser, or in another twocan.
+    /// From then on both sides come back to the same conversation: here by its name, there by a bookmark.
+    ///
+    /// Nothing is sent or played before you unpause.
+    Talk(Box<Talk>),
+    /// List the conversations: name, other side, last talked, where
+    List(List),
+    /// Give a conversation another name; the other side is not told
+    Rename(Rename),
+    /// Delete a conversation and its keys; to talk again, the two have to pair anew
+    Forget(Forget),
+    /// Run a rendezvous server and its page, for others
+    Serve(Serve),
+    /// List microphones, cameras and speakers
+    Devices,
+}
+
+/// What `twocan talk` takes.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  twocan talk tim                          a new conversation, or the one you have with tim
+  twocan talk 'https://HOST/?convoId=…'    accept the other side's link
+  twocan talk tim --mic none --camera test listen only, and send a test picture")]
+pub struct Talk {
+    /// A name, a conversation's id, or a link; a name that is not known begins a new conversation
+    #[arg(value_name = "NAME|ID|LINK")]
+    pub what: Option<String>,
+    /// Meet at this server, rather than at one inside this program
+    #[arg(long, value_name = "URL", conflicts_with_all = ["port", "listen"])]
+    pub server: Option<Origin>,
+    /// Where a server inside this program listens.
+    #[command(flatten)]
+    pub host: Host,
+    /// What to speak into: part of a device's name, auto, test, test:HZ, or none
+    #[arg(long, value_name = "NAME")]
+    pub mic: Option<String>,
+    /// What to be seen by: part of a device's name, auto, test, test:COLOUR, or none
+    #[arg(long, value_name = "NAME")]
+    pub camera: Option<String>,
+    /// What to hear with: part of a device's name, auto, test, or none
+    #[arg(long, value_name = "NAME")]
+    pub speaker: Option<String>,
+    /// Where the other side's picture is shown
+    #[arg(long, value_enum, default_value_t = Window::Auto)]
+    pub window: Window,
+    /// A STUN server: stun:HOST[:PORT]; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub stun: Vec<Stun>,
+    /// A TURN server: turn:USER@HOST[:PORT]; may be repeated
+    ///
+    /// Its password comes from the config file, or from the environment's TWOCAN_TURN_PASSWORD.
+    #[arg(long, value_name = "URL")]
+    pub turn: Vec<String>,
+    /// Send and receive sound and picture at this address of this machine only, rather than at all of them
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<IpAddr>,
+    /// Have the conversation here, and end it in the window where it is open
+    #[arg(long)]
+    pub take_over: bool,
+    /// Print one JSON event a line and take one JSON command a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Host {
+    /// The server's port; 0 for any that is free [default: 8443]
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// The address the server listens on, such as 127.0.0.1 for this machine alone
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<IpAddr>,
+}
+
+/// Where the other side's picture is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Window {
+    /// In a window, where there is a display
+    Auto,
+    /// Nowhere; its size and colour are told instead
+    Test,
+    /// Nowhere
+    None,
+}
+
+/// What `twocan list` takes.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:
+  twocan list --json    one JSON object a line, for scripts")]
+pub struct List {
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `twocan rename` takes.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:
+  twocan rename tim 'Tim at home'")]
+pub struct Rename {
+    /// The conversation, by name or id
+    pub old: String,
+    /// Its new name
+    pub new: String,
+}
+
+/// What `twocan forget` takes.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:
+  twocan forget tim --yes    without being asked")]
+pub struct Forget {
+    /// The conversation, by name or id
+    pub name: String,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// What `twocan serve` takes.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Example:
+  twocan serve --port 9443    and on the others: twocan talk --server https://HOST:9443")]
+pub struct Serve {
+    /// Where it listens.
+    #[command(flatten)]
+    pub host: Host,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn talk(arguments: &[&str]) -> Box<Talk> {
+        let Some(Command::Talk(talk)) = parse(&[&["talk"], arguments].concat()).unwrap().command else { panic!() };
+        talk
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from([&["twocan"], arguments].concat())
+    }
+
+    #[test]
+    fn the_flags_agree_with_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_with_arguments_shows_an_example_in_its_long_help() {
+        for command in Cli::command().get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            let help = command.render_long_help().to_string();
+            assert!(name == "devices" || help.contains("Example"), "{name}: {help}");
+        }
+    }
+
+    #[test]
+    fn talk_takes_what_the_manual_says() {
+        let flags = [
+            "tim",
+            "--port",
+            "0",
+            "--listen",
+            "127.0.0.1",
+            "--mic",
+            "test:440",
+            "--camera",
+            "test:RED",
+            "--speaker",
+            "none",
+            "--window",
+            "test",
+            "--stun",
+            "stun:a",
+            "--stun",
+            "stun:b",
+            "--turn",
+            "turn:u@c",
+            "--json",
+            "-vv",
+        ];
+        let talk = talk(&flags);
+        assert_eq!(talk.what.as_deref(), Some("tim"));
+        assert_eq!((talk.host.port, talk.window, talk.json), (Some(0), Window::Test, true));
+        assert_eq!((talk.mic.as_deref(), talk.stun.len(), talk.turn.len()), (Some("test:440"), 2, 1));
+    }
+
+    #[test]
+    fn what_contradicts_itself_or_is_no_value_is_refused() {
+        for arguments in [
+            &["talk", "--server", "https://h", "--port", "1"][..],
+            &["talk", "--server", "nonsense"],
+            &["talk", "--port", "65536"],
+            &["talk", "--stun", "http://x"],
+            &["talk", "a", "b"],
+            &["rename", "a"],
+            &["sing"],
+        ] {
+            assert!(parse(arguments).is_err(), "{arguments:?}");
+        }
+    }
+}

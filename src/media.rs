@@ -1,0 +1,150 @@
+//! Sound and picture: one connection at a time, behind a gate that only the user opens.
+//!
+//! [`Media`] is a handle. Behind it run two threads, since GStreamer's state changes block: one makes, connects and
+//! tears down peers ([`peer`]), the other opens and closes devices ([`gate`]). Both report through one channel.
+
+mod capture;
+mod devices;
+mod gate;
+mod peer;
+mod playback;
+mod probe;
+mod session;
+
+use std::{net::IpAddr, sync::mpsc, thread::JoinHandle};
+
+use thiserror::Error;
+
+pub use devices::{Choice, Colour, Device, Inventory, Kind, list};
+pub use playback::Picture;
+
+use crate::{
+    call::{MediaCommand, MediaEvent},
+    conversation::{Gate, Switch, Track},
+    ids::SessionId,
+    rt::Sender,
+};
+
+/// What the media are made of.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Where sound comes from.
+    pub microphone: Choice,
+    /// Where pictures come from.
+    pub camera: Choice,
+    /// Where the far side's sound goes.
+    pub speaker: Choice,
+    /// Where the far side's picture goes.
+    pub window: Choice,
+    /// STUN servers, as `stun://host:port`.
+    pub stun: Vec<String>,
+    /// TURN servers, as `turn://user:password@host:port`: secrets.
+    pub turn: Vec<String>,
+    /// Use this address only for media, rather than every one this machine has.
+    pub address: Option<IpAddr>,
+}
+
+/// What the media tell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Devices are chosen; `None` goes without.
+    Ready(Inventory),
+    /// GStreamer cannot be used at all.
+    Unusable(MediaError),
+    /// Something about this call.
+    Call(SessionId, MediaEvent),
+    /// How loud it is, in dB below full scale; at most ten times a second each.
+    Level {
+        /// Which side's sound.
+        side: Side,
+        /// From -100 to 0.
+        db: f64,
+    },
+    /// What the test speaker hears: a tone's frequency in Hz and its level in dB, or nothing any more.
+    Tone(Option<(f64, f64)>),
+    /// What the test window sees.
+    Picture(Picture),
+    /// Something a person should know, in one line.
+    Notice(String),
+}
+
+/// One of the two who talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// This one.
+    Own,
+    /// The other one.
+    Far,
+}
+
+/// Why there can be no media.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum MediaError {
+    /// GStreamer did not start.
+    #[error("GStreamer does not start: {0}")]
+    Start(String),
+    /// An element that no call can do without is not installed.
+    #[error("GStreamer has no \"{0}\"")]
+    Missing(&'static str),
+    /// An element or a link could not be made.
+    #[error("the media cannot be set up: {0}")]
+    Setup(String),
+    /// webrtcbin refused.
+    #[error("the call cannot be negotiated: {0}")]
+    Negotiation(String),
+}
+
+impl From<glib::BoolError> for MediaError {
+    fn from(error: glib::BoolError) -> Self {
+        Self::Setup(error.message.to_string())
+    }
+}
+
+/// The handle to sound and picture; dropping it closes every device and every connection.
+#[derive(Debug)]
+pub struct Media {
+    session: mpsc::Sender<session::Command>,
+    gate: gate::Handle,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Media {
+    /// Starts the media; what becomes of them is told on `events`.
+    ///
+    /// Errors: the system grants no thread.
+    pub fn start(options: Options, events: Sender<Event>) -> std::io::Result<Self> {
+        let (gate, gate_thread) = gate::start(events.clone())?;
+        let (session, session_thread) = session::start(options, gate.clone(), events)?;
+        Ok(Self { session, gate, threads: vec![session_thread, gate_thread] })
+    }
+
+    /// Carries out what a call asks.
+    pub fn call(&self, session: SessionId, command: MediaCommand) {
+        let _ = self.session.send(session::Command::Call(session, command));
+    }
+
+    /// Opens or closes the gate; closed, nothing passes from this moment on.
+    pub fn set_gate(&self, gate: Gate) {
+        self.gate.set(gate);
+    }
+
+    /// Lets sound, or pictures, through the open gate, or not.
+    pub fn switch(&self, track: Track, switch: Switch) {
+        self.gate.switch(track, switch);
+    }
+
+    /// How loud the far side is played: 100 is as it came.
+    pub fn set_volume(&self, percent: u32) {
+        self.gate.set_volume(percent);
+    }
+}
+
+impl Drop for Media {
+    fn drop(&mut self) {
+        let _ = self.session.send(session::Command::Stop);
+        self.gate.stop();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! From the microphone and the camera to the network: encoders and payloaders, with the device behind a lock.
+//!
+//! The chains are complete before any device is open, so that opening one needs no negotiation.
+
+use gstreamer::{self as gst, prelude::*};
+
+use super::{
+    MediaError,
+    devices::{Colour, Origin},
+    probe::{self, Flag},
+};
+
+/// Sound between the device and the codec.
+pub(super) const RAW_SOUND: &str = "audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved";
+/// Pictures between the camera and the codec.
+const RAW_PICTURE: &str = "video/x-raw,width=640,height=480,framerate=30/1,pixel-aspect-ratio=1/1";
+
+/// One chain that ends at webrtcbin; a clone is another handle to the same.
+#[derive(Debug, Clone)]
+pub(super) struct Chain {
+    /// The device, locked and closed; `None` when there is none.
+    pub(super) source: Option<gst::Element>,
+    /// What mutes it without stopping it; sound only.
+    pub(super) volume: Option<gst::Element>,
+    payloader: gst::Element,
+    caps: gst::Element,
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Opus,
+    Vp8,
+}
+
+impl Chain {
+    /// Opus from the microphone, in frames of 20 ms; passes only while all `flags` are set.
+    pub(super) fn sound(pipeline: &gst::Pipeline, from: Option<&Origin>, flags: Vec<Flag>) -> Result<Self, MediaError> {
+        let level = element("level").name("own-level").property("interval", 100_000_000_u64).build()?;
+        let volume = element("volume").build()?;
+        let encoder = element("opusenc")
+            .property_from_str("audio-type", "voice")
+            .property("inband-fec", true)
+            .property("packet-loss-percentage", 10_i32)
+            .build()?;
+        let payloader = element("rtpopuspay").build()?;
+        let caps = element("capsfilter").build()?;
+        let source = from.map(source).transpose()?;
+        let chain = [
+            element("audioconvert").build()?,
+            element("audioresample").build()?,
+            filter(RAW_SOUND)?,
+            level,
+            volume.clone(),
+            encoder.clone(),
+            payloader.clone(),
+            caps.clone(),
+        ];
+        assemble(pipeline, source.as_ref(), &chain)?;
+        probe::pass_while(&pad(&encoder, "sink")?, flags);
+        probe::drop_stale(&pad(&payloader, "sink")?);
+        Ok(Self { source, volume: Some(volume), payloader, caps, format: Format::Opus })
+    }
+
+    /// VP8 from the camera, 640×480 at 30 frames a second; passes only while all `flags` are set.
+    pub(super) fn picture(
+        pipeline: &gst::Pipeline,
+        from: Option<&Origin>,
+        flags: Vec<Flag>,
+    ) -> Result<Self, MediaError> {
+        let encoder = element("vp8enc")
+            .property("deadline", 1_i64)
+            .property("cpu-used", 8_i32)
+            .property("threads", 2_i32)
+            .property("target-bitrate", 1_000_000_i32)
+            .property("keyframe-max-dist", 3000_i32)
+            .property("lag-in-frames", 0_i32)
+            .property_from_str("end-usage", "cbr")
+            .property_from_str("error-resilient", "default")
+            .build()?;
+        let payloader = element("rtpvp8pay").property_from_str("picture-id-mode", "15-bit").build()?;
+        let caps = element("capsfilter").build()?;
+        let source = from.map(source).transpose()?;
+        // On a machine that is too busy, whole pictures are left out before any work is done on them.
+        let newest = element("queue")
+            .property_from_str("leaky", "downstream")
+            .property("max-size-buffers", 1_u32)
+            .property("max-size-time", 0_u64)
+            .property("max-size-bytes", 0_u32)
+            .build()?;
+        let chain = [
+            newest,
+            element("videoconvert").build()?,
+            element("videoscale").build()?,
+            element("videorate").property("drop-only", false).property("skip-to-first", true).build()?,
+            filter(RAW_PICTURE)?,
+            encoder.clone(),
+            payloader.clone(),
+            caps.clone(),
+        ];
+        assemble(pipeline, source.as_ref(), &chain)?;
+        probe::pass_while(&pad(&encoder, "sink")?, flags);
+        // Before the encoder: a picture that was encoded is one that later ones build upon.
+        probe::drop_stale(&pad(&encoder, "sink")?);
+        Ok(Self { source, volume: None, payloader, caps, format: Format::Vp8 })
+    }
+
+    /// Sends under this payload type; the caps are complete, or webrtcbin would leave the media section out.
+    pub(super) fn set_payload_type(&self, payload: u8) {
+        let caps = match self.format {
+            Format::Opus => format!(
+                "application/x-rtp,media=audio,encoding-name=OPUS,clock-rate=48000,encoding-params=(string)2,payload={payload}"
+            ),
+            Format::Vp8 => {
+                format!("application/x-rtp,media=video,encoding-name=VP8,clock-rate=90000,payload={payload}")
+            }
+        };
+        self.payloader.set_property("pt", u32::from(payload));
+        self.caps.set_property_from_str("caps", &caps);
+    }
+
+    /// Where webrtcbin takes the packets from.
+    pub(super) fn pad(&self) -> Result<gst::Pad, MediaError> {
+        pad(&self.caps, "src")
+    }
+}
+
+fn source(origin: &Origin) -> Result<gst::Element, MediaError> {
+    let source = match origin {
+        Origin::Device(device) => {
+            let source = device.create_element(None)?;
+            set_device_buffer(&source);
+            source
+        }
+        Origin::Tone(hz) => element("audiotestsrc")
+            .property("is-live", true)
+            .property("freq", *hz)
+            .property("volume", 0.5)
+            .property("samplesperbuffer", 480_i32)
+            .build()?,
+        Origin::Picture(colour) => {
+            let source = element("videotestsrc").property("is-live", true);
+            match colour {
+                Some(Colour { red, green, blue }) => {
+                    let argb = u32::from_be_bytes([255, *red, *green, *blue]);
+                    source.property_from_str("pattern", "solid-color").property("foreground-color", argb).build()?
+                }
+                None => source.property_from_str("pattern", "ball").build()?,
+            }
+        }
+        Origin::Report | Origin::Window => return Err(MediaError::Setup("nothing to record from".into())),
+    };
+    // Locked, the pipeline leaves it closed whatever the pipeline itself does.
+    source.set_locked_state(true);
+    Ok(source)
+}
+
+/// Buffers of 40 ms in steps of 10: the defaults add 100 ms and more.
+pub(super) fn set_device_buffer(device: &gst::Element) {
+    for (name, microseconds) in [("buffer-time", 40_000_i64), ("latency-time", 10_000)] {
+        if device.find_property(name).is_some() {
+            device.set_property(name, microseconds);
+        }
+    }
+}
+
+/// Adds the chain to the pipeline and links it, behind `source` if there is one.
+fn assemble(pipeline: &gst::Pipeline, source: Option<&gst::Element>, chain: &[gst::Element]) -> Result<(), MediaError> {
+    pipeline.add_many(chain)?;
+    gst::Element::link_many(chain)?;
+    if let (Some(source), Some(first)) = (source, chain.first()) {
+        pipeline.add(source)?;
+        source.link(first)?;
+    }
+    Ok(())
+}
+
+pub(super) fn element(factory: &'static str) -> gst::element_factory::ElementBuilder<'static> {
+    gst::ElementFactory::make(factory)
+}
+
+pub(super) fn filter(caps: &str) -> Result<gst::Element, MediaError> {
+    let caps: gst::Caps = caps.parse()?;
+    Ok(element("capsfilter").property("caps", caps).build()?)
+}
+
+pub(super) fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, MediaError> {
+    element.static_pad(name).ok_or_else(|| MediaError::Setup(format!("{} has no pad \"{name}\"", element.name())))
+}

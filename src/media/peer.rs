@@ -1,0 +1,435 @@
+//! One connection: a webrtcbin with its chains, from the first description to the teardown.
+//!
+//! The only file that names webrtcbin's signals. Their callbacks send an event or link a pad, and nothing else: a
+//! state change or a wait in one of them would deadlock.
+
+use std::{
+    sync::{Arc, OnceLock, mpsc},
+    time::Duration,
+};
+
+use gstreamer::{self as gst, glib, prelude::*};
+use gstreamer_sdp::SDPMessage;
+use gstreamer_webrtc::{
+    WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCPeerConnectionState, WebRTCRTPTransceiver,
+    WebRTCSDPType, WebRTCSessionDescription,
+};
+
+use super::{
+    Event, MediaError, Options, Side, capture,
+    devices::Ends,
+    gate::{self, Devices},
+    playback,
+    probe::Flag,
+};
+use crate::{
+    call::MediaEvent,
+    ids::SessionId,
+    negotiation::{Candidate, Sdp, SdpType},
+    rt::Sender,
+};
+
+/// The jitter buffer's depth: 20 ms. webrtcbin's own default would hold the first packet for 200.
+const LATENCY_MS: u32 = 20;
+/// How long webrtcbin may think about a description: 5 s; it needs 10 ms.
+const NEGOTIATION_LIMIT: Duration = Duration::from_secs(5);
+/// The data channel's label. Source: Calling 3.0 as twocan speaks it.
+const DATA_CHANNEL: &str = "calling-3.0";
+/// The payload types that are offered; an answer keeps to the offer's.
+const OFFERED: PayloadTypes = PayloadTypes { opus: 111, vp8: 96 };
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PayloadTypes {
+    opus: u8,
+    vp8: u8,
+}
+
+/// Sends what happens on one connection under the id of the call that uses it, once one does.
+#[derive(Debug, Clone)]
+struct Reporter {
+    session: Arc<OnceLock<SessionId>>,
+    events: Sender<Event>,
+}
+
+impl Reporter {
+    fn tell(&self, event: MediaEvent) {
+        if let Some(session) = self.session.get() {
+            let _ = self.events.try_send(Event::Call(session.clone(), event));
+        }
+    }
+}
+
+/// One connection, connected or not yet.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pipeline: gst::Pipeline,
+    webrtc: gst::Element,
+    senders: [capture::Chain; 2],
+    /// Until the gate takes charge of them.
+    devices: Option<Devices>,
+    channel: Arc<OnceLock<WebRTCDataChannel>>,
+    reporter: Reporter,
+}
+
+impl Peer {
+    /// Makes everything that does not depend on who offers: elements, chains, pads. No device is opened, no packet sent.
+    pub(super) fn new(options: &Options, ends: &Ends, open: &Flag, events: &Sender<Event>) -> Result<Self, MediaError> {
+        let pipeline = gst::Pipeline::new();
+        // A device as clock would stop when the gate closes it.
+        pipeline.use_clock(Some(&gst::SystemClock::obtain()));
+        let webrtc = make_webrtcbin(options)?;
+        pipeline.add(&webrtc)?;
+        let connected = Flag::default();
+        let devices = make_chains(&pipeline, ends, open, &connected, events)?;
+        let peer = Self {
+            pipeline,
+            webrtc,
+            senders: [devices.microphone.clone(), devices.camera.clone()],
+            devices: Some(devices),
+            channel: Arc::default(),
+            reporter: Reporter { session: Arc::default(), events: events.clone() },
+        };
+        peer.set_state(gst::State::Ready)?;
+        peer.link_senders()?;
+        peer.listen(connected);
+        peer.set_state(gst::State::Playing)?;
+        Ok(peer)
+    }
+
+    /// Gives the connection to a call, and its devices to the gate.
+    pub(super) fn assign(&mut self, session: SessionId, gate: &gate::Handle) {
+        let _ = self.reporter.session.set(session);
+        if let Some(devices) = self.devices.take() {
+            gate.attach(devices);
+        }
+    }
+
+    /// The devices, as long as no call has the connection.
+    #[cfg(test)]
+    pub(super) fn devices(&self) -> Option<&Devices> {
+        self.devices.as_ref()
+    }
+
+    /// Whether it is the connection of this call.
+    pub(super) fn belongs_to(&self, session: &SessionId) -> bool {
+        self.reporter.session.get() == Some(session)
+    }
+
+    /// Makes an offer, tells it, and begins to look for ways to the far side.
+    pub(super) fn offer(&self) -> Result<(), MediaError> {
+        let channel = self.create_data_channel()?;
+        listen_to_channel(&channel, &self.reporter);
+        let _ = self.channel.set(channel);
+        self.describe(SdpType::Offer)
+    }
+
+    /// Answers an offer, with its payload types.
+    pub(super) fn answer(&self, offer: &Sdp) -> Result<(), MediaError> {
+        let offer = parse(offer)?;
+        self.set_payload_types(payload_types(&offer));
+        self.set_remote(WebRTCSDPType::Offer, offer)?;
+        self.describe(SdpType::Answer)
+    }
+
+    /// Takes the answer to the own offer.
+    pub(super) fn take_answer(&self, answer: &Sdp) -> Result<(), MediaError> {
+        self.set_remote(WebRTCSDPType::Answer, parse(answer)?)
+    }
+
+    /// Takes one of the far side's candidates, unless it is empty or hidden behind a name.
+    pub(super) fn add_candidate(&self, candidate: &Candidate) {
+        if !candidate.candidate.is_empty() && !candidate.is_mdns() {
+            self.signal("add-ice-candidate", &[&candidate.m_line_index, &candidate.candidate]);
+        }
+    }
+
+    /// Says something on the data channel; nothing, if it is not open.
+    pub(super) fn send_data(&self, text: &str) {
+        if let Some(channel) = self.channel.get().filter(|channel| is_open(channel))
+            && let Err(error) = channel.send_string_full(Some(text))
+        {
+            tracing::debug!(%error, "not sent on the data channel");
+        }
+    }
+
+    fn describe(&self, kind: SdpType) -> Result<(), MediaError> {
+        let (signal, field) = match kind {
+            SdpType::Offer => ("create-offer", "offer"),
+            SdpType::Answer => ("create-answer", "answer"),
+        };
+        let reply = self.negotiate(signal, &[&None::<gst::Structure>])?;
+        let description = reply
+            .and_then(|reply| reply.get::<WebRTCSessionDescription>(field).ok())
+            .ok_or_else(|| MediaError::Negotiation(format!("no {field} was made")))?;
+        let text = description.sdp().as_text().map_err(|error| MediaError::Negotiation(error.message.to_string()))?;
+        let sdp = Sdp::try_from(text).map_err(|error| MediaError::Negotiation(error.to_string()))?;
+        // Told first: candidates follow from the moment that it is set.
+        self.reporter.tell(MediaEvent::Described(kind, sdp));
+        self.negotiate("set-local-description", &[&description]).map(drop)
+    }
+
+    fn set_remote(&self, kind: WebRTCSDPType, sdp: SDPMessage) -> Result<(), MediaError> {
+        let description = WebRTCSessionDescription::new(kind, sdp);
+        self.negotiate("set-remote-description", &[&description]).map(drop)
+    }
+
+    /// Emits a signal that replies by a promise, and waits for the reply.
+    fn negotiate(
+        &self,
+        signal: &'static str,
+        arguments: &[&dyn ToValue],
+    ) -> Result<Option<gst::Structure>, MediaError> {
+        let (sender, receiver) = mpsc::channel();
+        let promise = gst::Promise::with_change_func(move |reply| {
+            let reply = reply.map(|reply| reply.map(|reply| reply.to_owned()));
+            let _ = sender.send(reply);
+        });
+        let mut arguments = arguments.to_vec();
+        arguments.push(&promise);
+        self.signal(signal, &arguments);
+        let failed = |why: String| MediaError::Negotiation(format!("{signal}: {why}"));
+        let reply = receiver.recv_timeout(NEGOTIATION_LIMIT).map_err(|_| failed("no reply".into()))?;
+        let reply = reply.map_err(|error| failed(format!("{error:?}")))?;
+        match reply.as_ref().and_then(|reply| reply.get::<glib::Error>("error").ok()) {
+            Some(error) => Err(failed(error.message().to_owned())),
+            None => Ok(reply),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
+    fn signal(&self, name: &'static str, arguments: &[&dyn ToValue]) {
+        self.webrtc.emit_by_name::<()>(name, arguments);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
+    fn create_data_channel(&self) -> Result<WebRTCDataChannel, MediaError> {
+        self.webrtc
+            .emit_by_name::<Option<WebRTCDataChannel>>("create-data-channel", &[&DATA_CHANNEL, &None::<gst::Structure>])
+            .ok_or_else(|| MediaError::Negotiation("no data channel".into()))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
+    fn link_senders(&self) -> Result<(), MediaError> {
+        self.set_payload_types(OFFERED);
+        for (chain, name) in self.senders.iter().zip(["sink_0", "sink_1"]) {
+            let pad = self.webrtc.request_pad_simple(name);
+            let pad = pad.ok_or_else(|| MediaError::Setup(format!("webrtcbin gives no {name}")))?;
+            chain.pad()?.link(&pad).map_err(|error| MediaError::Setup(format!("{name}: {error}")))?;
+        }
+        if let Some(video) = self.webrtc.emit_by_name::<Option<WebRTCRTPTransceiver>>("get-transceiver", &[&1_i32]) {
+            video.set_property("do-nack", true);
+        }
+        Ok(())
+    }
+
+    fn set_payload_types(&self, types: PayloadTypes) {
+        for (chain, payload) in self.senders.iter().zip([types.opus, types.vp8]) {
+            chain.set_payload_type(payload);
+        }
+    }
+
+    fn listen(&self, connected: Flag) {
+        let reporter = self.reporter.clone();
+        self.webrtc.connect("on-ice-candidate", false, move |values| {
+            let m_line_index = values.get(1)?.get::<u32>().ok()?;
+            let candidate = values.get(2)?.get::<String>().ok()?;
+            reporter.tell(MediaEvent::Candidate(Candidate { candidate, mid: None, m_line_index }));
+            None
+        });
+        let reporter = self.reporter.clone();
+        self.webrtc.connect_notify(Some("connection-state"), move |webrtc, _| {
+            let state = webrtc.property::<WebRTCPeerConnectionState>("connection-state");
+            connected.set(state == WebRTCPeerConnectionState::Connected);
+            if state == WebRTCPeerConnectionState::Failed {
+                reporter.tell(MediaEvent::Failed("no way through to the other side".into()));
+            } else if state == WebRTCPeerConnectionState::Closed {
+                reporter.tell(MediaEvent::Closed);
+            }
+        });
+        let (reporter, channel) = (self.reporter.clone(), Arc::clone(&self.channel));
+        self.webrtc.connect("on-data-channel", false, move |values| {
+            let offered = values.get(1)?.get::<WebRTCDataChannel>().ok()?;
+            if offered.label().as_deref() == Some(DATA_CHANNEL) && channel.set(offered.clone()).is_ok() {
+                listen_to_channel(&offered, &reporter);
+            }
+            None
+        });
+        self.link_receivers();
+        self.listen_to_bus();
+    }
+
+    fn link_receivers(&self) {
+        let Some(devices) = &self.devices else { return };
+        let (sound, picture) = (devices.speaker.entry.downgrade(), devices.window.entry.downgrade());
+        self.webrtc.connect_pad_added(move |_, pad| {
+            if pad.direction() != gst::PadDirection::Src {
+                return;
+            }
+            let entry = match media_of(pad).as_deref() {
+                Some("audio") => sound.upgrade(),
+                Some("video") => picture.upgrade(),
+                _ => None,
+            };
+            if let Some(entry) = entry.filter(|entry| !entry.is_linked())
+                && let Err(error) = pad.link(&entry)
+            {
+                tracing::warn!(%error, "what the far side sends cannot be taken");
+            }
+        });
+    }
+
+    fn listen_to_bus(&self) {
+        let (reporter, pipeline) = (self.reporter.clone(), self.pipeline.downgrade());
+        let Some(bus) = self.pipeline.bus() else { return };
+        bus.set_sync_handler(move |_, message| {
+            let message = message.view();
+            if let gst::MessageView::Element(element) = message {
+                report_level(element, &reporter.events);
+            } else if let gst::MessageView::Error(error) = message {
+                report_error(error, &reporter);
+            } else if let gst::MessageView::Latency(_) = message
+                && let Some(pipeline) = pipeline.upgrade()
+            {
+                pipeline.call_async(|pipeline| drop(pipeline.recalculate_latency()));
+            }
+            gst::BusSyncReply::Drop
+        });
+    }
+
+    fn set_state(&self, state: gst::State) -> Result<(), MediaError> {
+        self.pipeline.set_state(state).map(drop).map_err(|error| MediaError::Setup(format!("{state:?}: {error}")))
+    }
+}
+
+impl Drop for Peer {
+    /// Tears the connection down; the gate must have let go of its devices before. Takes some 15 ms.
+    fn drop(&mut self) {
+        if let Some(bus) = self.pipeline.bus() {
+            bus.unset_sync_handler();
+        }
+        let _ = self.set_state(gst::State::Null);
+    }
+}
+
+fn make_webrtcbin(options: &Options) -> Result<gst::Element, MediaError> {
+    let webrtc = capture::element("webrtcbin")
+        .property("bundle-policy", WebRTCBundlePolicy::MaxBundle)
+        .property("latency", LATENCY_MS)
+        .build()?;
+    if let Some(stun) = options.stun.first() {
+        webrtc.set_property("stun-server", stun);
+    }
+    let ice = webrtc.property::<gst::Object>("ice-agent");
+    ice.set_property("ice-tcp", false);
+    let agent = ice.property::<glib::Object>("agent");
+    agent.set_property("upnp", false);
+    agent.set_property("stun-pacing-timer", 5_u32);
+    agent.set_property("keepalive-conncheck", true);
+    add_servers(&webrtc, &ice, options);
+    Ok(webrtc)
+}
+
+#[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
+fn add_servers(webrtc: &gst::Element, ice: &gst::Object, options: &Options) {
+    for turn in &options.turn {
+        if !webrtc.emit_by_name::<bool>("add-turn-server", &[turn]) {
+            let notice = "a TURN server is not usable: it is written turn://user:password@host:port".to_owned();
+            tracing::warn!("{notice}");
+        }
+    }
+    if let Some(address) = options.address {
+        ice.emit_by_name::<bool>("add-local-ip-address", &[&address.to_string()]);
+    }
+}
+
+fn make_chains(
+    pipeline: &gst::Pipeline,
+    ends: &Ends,
+    open: &Flag,
+    connected: &Flag,
+    events: &Sender<Event>,
+) -> Result<Devices, MediaError> {
+    // Before the connection stands nothing is sent: it would pile up and go out in one burst.
+    let sending = || vec![open.clone(), connected.clone()];
+    let receiving = || vec![open.clone()];
+    Ok(Devices {
+        pipeline: pipeline.downgrade(),
+        microphone: capture::Chain::sound(pipeline, ends.microphone.as_ref(), sending())?,
+        camera: capture::Chain::picture(pipeline, ends.camera.as_ref(), sending())?,
+        speaker: playback::Chain::sound(pipeline, ends.speaker.as_ref(), receiving(), events)?,
+        window: playback::Chain::picture(pipeline, ends.window.as_ref(), receiving(), events)?,
+    })
+}
+
+fn listen_to_channel(channel: &WebRTCDataChannel, reporter: &Reporter) {
+    let said = reporter.clone();
+    channel.connect_on_message_string(move |_, text| {
+        if let Some(text) = text {
+            said.tell(MediaEvent::DataText(text.to_owned()));
+        }
+    });
+    let closed = reporter.clone();
+    channel.connect_on_close(move |_| closed.tell(MediaEvent::Closed));
+    let once = Arc::new(OnceLock::new());
+    let (opened, first) = (reporter.clone(), Arc::clone(&once));
+    channel.connect_on_open(move |_| {
+        if first.set(()).is_ok() {
+            opened.tell(MediaEvent::DataOpen);
+        }
+    });
+    // A channel that the far side made may be open before anybody listens.
+    if is_open(channel) && once.set(()).is_ok() {
+        reporter.tell(MediaEvent::DataOpen);
+    }
+}
+
+fn is_open(channel: &WebRTCDataChannel) -> bool {
+    channel.ready_state() == WebRTCDataChannelState::Open
+}
+
+fn media_of(pad: &gst::Pad) -> Option<String> {
+    pad.current_caps()?.structure(0)?.get::<String>("media").ok()
+}
+
+fn report_level(message: &gst::message::Element, events: &Sender<Event>) {
+    let side = match message.src().map(|source| source.name()).as_deref() {
+        Some("own-level") => Side::Own,
+        Some("far-level") => Side::Far,
+        _ => return,
+    };
+    let rms = message.structure().and_then(|level| level.get::<glib::ValueArray>("rms").ok());
+    if let Some(db) = rms.and_then(|rms| rms.first()?.get::<f64>().ok()) {
+        let _ = events.try_send(Event::Level { side, db: db.clamp(-100.0, 0.0) });
+    }
+}
+
+fn report_error(error: &gst::message::Error, reporter: &Reporter) {
+    let path = error.src().map(|source| source.path_string().to_string()).unwrap_or_default();
+    tracing::debug!(path, error = %error.error(), "an element failed");
+    if path.contains("sctp") {
+        // How webrtcbin shows that a browser closed its end.
+        reporter.tell(MediaEvent::Closed);
+    } else if path.contains("webrtcbin") {
+        reporter.tell(MediaEvent::Failed("the connection broke".into()));
+    } else {
+        let _ = reporter.events.try_send(Event::Notice("a device failed: going on without it".into()));
+    }
+}
+
+fn parse(sdp: &Sdp) -> Result<SDPMessage, MediaError> {
+    SDPMessage::parse_buffer(sdp.as_str().as_bytes())
+        .map_err(|error| MediaError::Negotiation(error.message.to_string()))
+}
+
+/// The payload types of Opus and VP8 in an offer; ours, where it names none.
+fn payload_types(offer: &SDPMessage) -> PayloadTypes {
+    let find = |codec: &str| {
+        let maps = offer.medias().flat_map(|media| media.attributes()).filter(|attribute| attribute.key() == "rtpmap");
+        maps.filter_map(|map| {
+            let (payload, name) = map.value()?.split_once(' ')?;
+            name.to_ascii_lowercase().starts_with(codec).then(|| payload.parse().ok()).flatten()
+        })
+        .next()
+    };
+    PayloadTypes { opus: find("opus/48000").unwrap_or(OFFERED.opus), vp8: find("vp8/90000").unwrap_or(OFFERED.vp8) }
+}

@@ -1,0 +1,248 @@
+//! From the network to the speaker and the window, with both behind a lock.
+
+use std::{
+    sync::{
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use gstreamer::{self as gst, prelude::*};
+
+use super::{
+    Event, MediaError,
+    capture::{RAW_SOUND, element, filter, pad, set_device_buffer},
+    devices::Origin,
+    gate,
+    probe::{self, Flag},
+};
+use crate::rt::Sender;
+
+/// What the test window saw last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// How many pictures came since the call began.
+    pub frames: u64,
+    /// The mean of red, green and blue, 0 to 255.
+    pub rgb: [u8; 3],
+}
+
+/// How long a sink may take to be done with the buffer it holds: 500 ms; it needs some 20.
+const IDLE_LIMIT: Duration = Duration::from_millis(500);
+/// Pictures between two reports of the test window.
+const REPORT_EVERY: u64 = 5;
+
+/// One chain that begins at webrtcbin.
+#[derive(Debug)]
+pub(super) struct Chain {
+    /// Where webrtcbin's pad is linked to.
+    pub(super) entry: gst::Pad,
+    /// The device or window, locked and closed; `None` when there is none.
+    pub(super) sink: Option<gst::Element>,
+    /// How loud it plays; sound only.
+    pub(super) volume: Option<gst::Element>,
+    /// Set while the sink can take what passes.
+    ready: Flag,
+}
+
+impl Chain {
+    /// The far side's sound; passes only while all `flags` are set.
+    pub(super) fn sound(
+        pipeline: &gst::Pipeline,
+        to: Option<&Origin>,
+        flags: Vec<Flag>,
+        events: &Sender<Event>,
+    ) -> Result<Self, MediaError> {
+        let depayloader = element("rtpopusdepay").build()?;
+        let level = element("level").name("far-level").property("interval", 100_000_000_u64).build()?;
+        let volume = element("volume").build()?;
+        let sink = to.map(|origin| speaker(origin, events)).transpose()?;
+        let chain = [
+            depayloader.clone(),
+            // Decoding what lost packets' successors carry of them would hold back every packet for 120 ms.
+            element("opusdec").property("use-inband-fec", false).property("plc", true).build()?,
+            element("audioconvert").build()?,
+            element("audioresample").build()?,
+            filter(RAW_SOUND)?,
+            level,
+            volume.clone(),
+            element("errorignore").property_from_str("convert-to", "ok").build()?,
+        ];
+        let (entry, ready) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
+        Ok(Self { entry, sink, volume: Some(volume), ready })
+    }
+
+    /// The far side's picture; passes only while all `flags` are set.
+    pub(super) fn picture(
+        pipeline: &gst::Pipeline,
+        to: Option<&Origin>,
+        flags: Vec<Flag>,
+        events: &Sender<Event>,
+    ) -> Result<Self, MediaError> {
+        let chain = [
+            element("rtpvp8depay").build()?,
+            element("vp8dec").build()?,
+            element("videoconvert").build()?,
+            element("errorignore").property_from_str("convert-to", "ok").build()?,
+        ];
+        let sink = to.map(|origin| window(origin, events)).transpose()?;
+        let (entry, ready) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
+        Ok(Self { entry, sink, volume: None, ready })
+    }
+
+    /// Lets pass what the opened sink can take now.
+    pub(super) fn admit(&self) {
+        self.ready.set(self.sink.as_ref().is_some_and(|sink| !sink.is_locked_state()));
+    }
+
+    /// Shuts the sink between two buffers.
+    ///
+    /// One that is shut while something is on its way to it refuses that, and the refusal would travel upstream and
+    /// stop the transport: with it everything else that the far side sends.
+    pub(super) fn shut(&self) {
+        let Some(sink) = self.sink.as_ref().filter(|sink| !sink.is_locked_state()) else { return };
+        self.ready.set(false);
+        let held = self.entry.peer().and_then(|pad| {
+            let (idle, wait) = mpsc::channel();
+            // Called at once if nothing is under way; from then on, until it is removed, nothing is let through.
+            let probe = pad.add_probe(gst::PadProbeType::IDLE, move |_, _| {
+                let _ = idle.send(());
+                gst::PadProbeReturn::Ok
+            });
+            // In vain only if the device hangs: then it is shut all the same.
+            let _ = wait.recv_timeout(IDLE_LIMIT);
+            probe.map(|probe| (pad, probe))
+        });
+        gate::shut(sink);
+        if let Some((pad, probe)) = held {
+            pad.remove_probe(probe);
+        }
+    }
+
+    /// Asks the far side for a whole picture, since those that passed while the gate was closed are missing.
+    pub(super) fn request_key_frame(&self) {
+        let request = gst::Structure::builder("GstForceKeyUnit").field("all-headers", true).build();
+        // Without a link yet there is nobody to ask, and no need: a first picture is whole.
+        let _ = self.entry.push_event(gst::event::CustomUpstream::new(request));
+    }
+}
+
+fn assemble(
+    pipeline: &gst::Pipeline,
+    chain: &[gst::Element],
+    sink: Option<&gst::Element>,
+    mut flags: Vec<Flag>,
+) -> Result<(gst::Pad, Flag), MediaError> {
+    let (Some(first), Some(last)) = (chain.first(), chain.last()) else {
+        return Err(MediaError::Setup("an empty chain".into()));
+    };
+    let entry = pad(first, "sink")?;
+    pipeline.add_many(chain)?;
+    gst::Element::link_many(chain)?;
+    if let Some(sink) = sink {
+        pipeline.add(sink)?;
+        last.link(sink)?;
+    }
+    // Without a sink it is never set: nothing is even decoded.
+    let ready = Flag::default();
+    flags.push(ready.clone());
+    probe::pass_while(&entry, flags);
+    Ok((entry, ready))
+}
+
+fn speaker(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, MediaError> {
+    let sink = match origin {
+        Origin::Device(device) => {
+            let sink = device.create_element(None)?;
+            set_device_buffer(&sink);
+            sink
+        }
+        Origin::Report | Origin::Tone(_) | Origin::Picture(_) | Origin::Window => tone_report(events.clone())?,
+    };
+    Ok(locked(sink))
+}
+
+fn window(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, MediaError> {
+    let sink = match origin {
+        Origin::Window => {
+            let bin = gst::parse::bin_from_description(
+                "queue max-size-buffers=2 leaky=downstream ! videoscale ! videoconvert ! autovideosink",
+                true,
+            )
+            .map_err(|error| MediaError::Setup(error.to_string()))?;
+            bin.upcast()
+        }
+        Origin::Report | Origin::Tone(_) | Origin::Picture(_) | Origin::Device(_) => picture_report(events.clone())?,
+    };
+    Ok(locked(sink))
+}
+
+/// Locked, so that the pipeline leaves it closed; never waited for, as it opens while everything else is running; and
+/// without the 20 ms that sinks like to have in hand.
+fn locked(sink: gst::Element) -> gst::Element {
+    if sink.find_property("async").is_some() {
+        sink.set_property("async", false);
+    }
+    if sink.find_property("processing-deadline").is_some() {
+        sink.set_property("processing-deadline", 0_u64);
+    }
+    sink.set_locked_state(true);
+    sink
+}
+
+fn tone_report(events: Sender<Event>) -> Result<gst::Element, MediaError> {
+    let sink = element("fakesink").property("sync", true).property("signal-handoffs", true).build()?;
+    let heard = AtomicBool::new(false);
+    sink.connect("handoff", false, move |values| {
+        let buffer = values.get(1)?.get::<gst::Buffer>().ok()?;
+        let samples = buffer.map_readable().ok()?;
+        let tone = probe::tone(&samples);
+        if heard.swap(tone.is_some(), Ordering::Relaxed) || tone.is_some() {
+            let _ = events.try_send(Event::Tone(tone));
+        }
+        None
+    });
+    Ok(sink)
+}
+
+fn picture_report(events: Sender<Event>) -> Result<gst::Element, MediaError> {
+    let bin = gst::parse::bin_from_description(
+        "videoconvert ! video/x-raw,format=RGB ! fakesink name=report sync=true async=false signal-handoffs=true",
+        true,
+    )
+    .map_err(|error| MediaError::Setup(error.to_string()))?;
+    let sink = bin.by_name("report").ok_or_else(|| MediaError::Setup("no test window".into()))?;
+    let frames = AtomicU64::new(0);
+    sink.connect("handoff", false, move |values| {
+        let frames = frames.fetch_add(1, Ordering::Relaxed) + 1;
+        if frames % REPORT_EVERY == 1 {
+            let buffer = values.get(1)?.get::<gst::Buffer>().ok()?;
+            let pad = values.get(2)?.get::<gst::Pad>().ok()?;
+            let _ = events.try_send(Event::Picture(picture(&pad, &buffer, frames)?));
+        }
+        None
+    });
+    Ok(bin.upcast())
+}
+
+fn picture(pad: &gst::Pad, buffer: &gst::Buffer, frames: u64) -> Option<Picture> {
+    let caps = pad.current_caps()?;
+    let structure = caps.structure(0)?;
+    let size = |name| structure.get::<i32>(name).ok().and_then(|size| u32::try_from(size).ok());
+    let pixels = buffer.map_readable().ok()?;
+    let mut sums = [0_u64; 3];
+    let mut count = 0_u64;
+    for pixel in pixels.chunks_exact(3).step_by(97) {
+        count += 1;
+        for (sum, value) in sums.iter_mut().zip(pixel) {
+            *sum += u64::from(*value);
+        }
+    }
+    let rgb = sums.map(|sum| u8::try_from(sum / count.max(1)).unwrap_or(u8::MAX));
+    Some(Picture { width: size("width")?, height: size("height")?, frames, rgb })
+}

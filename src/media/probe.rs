@@ -1,0 +1,106 @@
+//! What watches the streams: who may pass, what comes too late, what a tone sounds like.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use gstreamer::{self as gst, prelude::*};
+
+/// How late sound may reach the payloader, or a picture its encoder: 100 ms.
+///
+/// After a pause the encoder hands out what was left in it, stamped with the time before the pause. Sent, it would be
+/// heard, and would teach the far side's jitter buffer a delay as long as the pause.
+const STALE: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+
+/// A switch that streaming threads look at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Flag(Arc<AtomicBool>);
+
+impl Flag {
+    pub(super) fn set(&self, on: bool) {
+        self.0.store(on, Ordering::Release);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Lets buffers through `pad` only while every flag is set, and never the end of a stream: the call outlives a device.
+pub(super) fn pass_while(pad: &gst::Pad, flags: Vec<Flag>) {
+    let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST | gst::PadProbeType::EVENT_DOWNSTREAM;
+    pad.add_probe(mask, move |_, info| {
+        let pass = match info.event() {
+            Some(event) => event.type_() != gst::EventType::Eos,
+            None => flags.iter().all(Flag::is_set),
+        };
+        if pass { gst::PadProbeReturn::Ok } else { swallow(info) }
+    });
+}
+
+/// Drops at `pad` what is left over from before a pause.
+pub(super) fn drop_stale(pad: &gst::Pad) {
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        if info.buffer().is_some_and(|buffer| is_stale(pad, buffer)) { swallow(info) } else { gst::PadProbeReturn::Ok }
+    });
+}
+
+fn is_stale(pad: &gst::Pad, buffer: &gst::BufferRef) -> bool {
+    let age = || {
+        let now = pad.parent_element()?.current_running_time()?;
+        let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+        let segment = segment.segment().downcast_ref::<gst::ClockTime>()?.clone();
+        Some(now.saturating_sub(segment.to_running_time(buffer.pts()?)?))
+    };
+    age().is_some_and(|age| age > STALE)
+}
+
+/// Takes a buffer or event out of the stream as if it had arrived: upstream must not stop for it.
+fn swallow(info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
+    info.flow_res = Ok(gst::FlowSuccess::Ok);
+    info.data = None;
+    gst::PadProbeReturn::Handled
+}
+
+/// The frequency in Hz and the level in dB of mono 16-bit samples at 48 kHz; `None` below -50 dB.
+pub(super) fn tone(samples: &[u8]) -> Option<(f64, f64)> {
+    const RATE: f64 = 48_000.0;
+    let samples: Vec<f64> =
+        samples.chunks_exact(2).map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])) / 32_768.0).collect();
+    let power = samples.iter().map(|sample| sample * sample).sum::<f64>() / samples.len().max(1) as f64;
+    let db = 10.0 * power.max(1e-10).log10();
+    if db < -50.0 {
+        return None;
+    }
+    let rises: Vec<f64> = samples
+        .windows(2)
+        .enumerate()
+        .filter(|(_, pair)| pair[0] < 0.0 && pair[1] >= 0.0)
+        .map(|(at, pair)| at as f64 + pair[0] / (pair[0] - pair[1]))
+        .collect();
+    let (first, last) = (rises.first()?, rises.last()?);
+    let hz = if rises.len() < 2 { 0.0 } else { (rises.len() - 1) as f64 * RATE / (last - first) };
+    Some((hz, db))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sine(hz: f64, amplitude: f64) -> Vec<u8> {
+        let sample = |at: usize| (at as f64 * hz * std::f64::consts::TAU / 48_000.0).sin() * amplitude * 32_767.0;
+        (0..960).flat_map(|at| (sample(at) as i16).to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn a_tone_is_told_by_its_frequency_and_level() {
+        for hz in [200.0, 440.0, 523.0, 2000.0] {
+            let (heard, db) = tone(&sine(hz, 0.5)).expect("a tone");
+            assert!((heard - hz).abs() < hz * 0.01, "{hz} was heard as {heard}");
+            assert!((db + 9.0).abs() < 0.5, "{db}");
+        }
+        assert_eq!(tone(&sine(440.0, 0.001)), None);
+        assert_eq!(tone(&[]), None);
+    }
+}

@@ -1,0 +1,59 @@
+//! `twocan serve`: the rendezvous server and the page, until a signal.
+
+use std::io::{self, Write};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::server::{Options, Server, ServerError, Urls};
+
+/// Runs the server until SIGINT or SIGTERM, and says on `out` where it listens.
+pub fn serve(options: Options, out: &mut impl Write) -> Result<(), ServerError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    // Asked for before anything is said, so that whoever reads it may send the signal.
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let server = Server::start(options)?;
+    // A reader of ours that goes away is no reason to stop serving others.
+    let _ = announce(server.urls(), out);
+    runtime.block_on(async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    });
+    server.shutdown();
+    Ok(())
+}
+
+fn announce(urls: &Urls, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "twocan serves the page and the rendezvous on")?;
+    writeln!(out, "  {}  (this machine)", urls.here)?;
+    for url in urls.network.iter().filter(|&url| *url != urls.here) {
+        writeln!(out, "  {url}")?;
+    }
+    if !urls.network.is_empty() {
+        writeln!(out, "Other devices warn of the certificate once: it is this machine's own.")?;
+    }
+    writeln!(out, "Press Ctrl-C to stop.")?;
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_is_announced_once() {
+        let here: url::Url = "https://192.168.1.5:8443/".parse().unwrap();
+        let there: url::Url = "https://10.0.0.5:8443/".parse().unwrap();
+        let urls = Urls { here: here.clone(), network: vec![here, there] };
+        let mut out = Vec::new();
+        announce(&urls, &mut out).unwrap();
+        let said = String::from_utf8(out).unwrap();
+        for url in ["https://192.168.1.5:8443/", "https://10.0.0.5:8443/"] {
+            assert_eq!(said.matches(url).count(), 1, "{said}");
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! `twocan talk`: one standing conversation, from its opening to its end.
+
+mod home;
+mod opening;
+mod tell;
+
+use std::{
+    net::IpAddr,
+    path::PathBuf,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use futures_util::{FutureExt, pin_mut, select_biased};
+
+use super::Error;
+use crate::{
+    bookmarks::{Bookmark, Bookmarks, Claim},
+    call::Phase,
+    conversation::{Conversation, Event, Gate, Input, LineState, Output, Pairing, Setup, Switch},
+    ids::InstanceId,
+    invite::{Invite, Origin},
+    media::{self, Media},
+    pairing::PairingKey,
+    rendezvous::ServerLine,
+    rt,
+    screen::{self, Command, Face, Screen},
+    socket::{self, Socket},
+};
+use home::Home;
+
+/// How long a code stays good: 24 hours.
+const CODE_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the far side gets to hear that this one hangs up before the program ends: 500 ms.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// What `twocan talk` was asked for.
+#[derive(Debug)]
+pub struct Options {
+    /// A name, an id or a link; nothing for the only conversation there is.
+    pub what: Option<String>,
+    /// What to do if it is open in another window.
+    pub claim: Claiming,
+    /// The server to meet at; nothing for the conversation's own, or one inside this program.
+    pub server: Option<Origin>,
+    /// Where the server inside this program listens; everywhere when empty.
+    pub listen: Vec<IpAddr>,
+    /// Its port.
+    pub port: u16,
+    /// The folder where conversations are kept.
+    pub state: PathBuf,
+    /// Devices, STUN and TURN.
+    pub media: media::Options,
+    /// How to show it.
+    pub face: Face,
+    /// When the program began.
+    pub started: Instant,
+}
+
+/// What to do about a conversation that is open in another window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claiming {
+    /// Leave it there.
+    IfFree,
+    /// End it there.
+    TakeOver,
+}
+
+/// Opens a conversation and keeps it until its user quits.
+pub async fn talk(options: Options) -> Result<(), Error> {
+    let bookmarks = Bookmarks::open(&options.state)?;
+    let opened = opening::open(&bookmarks, &options, unix_seconds())?;
+    let (id, is_new) = (opened.bookmark.id.clone(), opened.is_new);
+    let (result, was_joined) = match Talk::begin(bookmarks.clone(), opened, options) {
+        Ok(mut talk) => {
+            let result = talk.run().await;
+            (result, talk.end().await)
+        }
+        Err(error) => (Err(error), false),
+    };
+    // What never came to the line, or was refused there, would only stand in the way of the next try.
+    let is_useless = matches!(result, Err(Error::Refused)) || (result.is_err() && is_new && !was_joined);
+    if is_useless && let Err(error) = bookmarks.forget(&id) {
+        tracing::warn!(%error, "an unused conversation is left in the list");
+    }
+    result
+}
+
+struct Talk {
+    bookmarks: Bookmarks,
+    bookmark: Bookmark,
+    _claim: Claim,
+    conversation: Conversation,
+    code: Option<Invite>,
+    /// The server to be remembered once it has proved good; `None` is one of its own.
+    server: Option<Origin>,
+    home: Home,
+    screen: Screen,
+    media: Option<Media>,
+    media_events: rt::Receiver<media::Event>,
+    socket: Option<Socket>,
+    sockets: u64,
+    socket_sender: rt::Sender<(u64, socket::Event)>,
+    socket_events: rt::Receiver<(u64, socket::Event)>,
+    is_new: bool,
+    was_joined: bool,
+    outage_told: bool,
+    gate: Gate,
+    phase: Phase,
+    talked: bool,
+    quit_by: Option<Instant>,
+    muted: tell::Muted,
+}
+
+/// What the loop wakes up for.
+enum Wake {
+    Command(Option<Command>),
+    Media(media::Event),
+    Socket(u64, socket::Event),
+    Deadline,
+    Terminated,
+}
+
+impl Talk {
+    fn begin(bookmarks: Bookmarks, opened: opening::Opened, options: Options) -> Result<Self, Error> {
+        let opening::Opened { bookmark, claim, is_new, troubles } = opened;
+        let server = options.server.clone().or_else(|| bookmark.server.clone());
+        let home = Home::open(server.clone(), &options)?;
+        let mut screen = Screen::open(options.face, options.started)?;
+        troubles.iter().for_each(|trouble| screen.show(&notice(trouble.to_string())));
+        let (pairing, code) = pairing(&bookmark, home.link_origin())?;
+        let conversation = Conversation::new(Setup {
+            conversation: bookmark.id.clone(),
+            instance: bookmark.own.clone(),
+            pairing,
+            camera: Switch::On,
+            seed: random()?,
+        });
+        let (media_sender, media_events) = rt::channel();
+        let media = Media::start(options.media, media_sender)?;
+        let (socket_sender, socket_events) = rt::channel();
+        let mut talk = Self {
+            bookmarks,
+            bookmark,
+            _claim: claim,
+            conversation,
+            code,
+            server,
+            home,
+            screen,
+            media: Some(media),
+            media_events,
+            socket: None,
+            sockets: 0,
+            socket_sender,
+            socket_events,
+            is_new,
+            was_joined: false,
+            outage_told: false,
+            gate: Gate::Closed,
+            phase: Phase::Idle,
+            talked: false,
+            quit_by: None,
+            muted: tell::Muted::default(),
+        };
+        talk.introduce();
+        talk.handle(Input::Start)?;
+        Ok(talk)
+    }
+
+    fn introduce(&mut self) {
+        self.screen.show(&screen::Event::Started {
+            version: env!("CARGO_PKG_VERSION").into(),
+            unix_ms: unix_now().as_secs_f64() * 1000.0,
+            conversation: self.bookmark.id.clone(),
+            name: self.bookmark.name.to_string(),
+        });
+        self.screen.show(&screen::Event::Server { url: self.home.page().to_string(), embedded: self.home.is_here() });
+    }
+
+    async fn run(&mut self) -> Result<(), Error> {
+        let terminated = rt::terminated()?.fuse();
+        pin_mut!(terminated);
+        while !self.is_done() {
+            let deadline = [self.conversation.deadline(), self.quit_by].into_iter().flatten().min();
+            let wake = {
+                let command = self.screen.command().fuse();
+                let media = self.media_events.recv().fuse();
+                let socket = self.socket_events.recv().fuse();
+                let timer = rt::sleep_until(deadline).fuse();
+                pin_mut!(command, media, socket, timer);
+                select_biased! {
+                    media = media => media.map_or(Wake::Deadline, Wake::Media),
+                    socket = socket => socket.map_or(Wake::Deadline, |(number, event)| Wake::Socket(number, event)),
+                    command = command => Wake::Command(command),
+                    () = timer => Wake::Deadline,
+                    () = terminated => Wake::Terminated,
+                }
+            };
+            self.wake(wake)?;
+        }
+        Ok(())
+    }
+
+    fn wake(&mut self, wake: Wake) -> Result<(), Error> {
+        match wake {
+            Wake::Command(Some(command)) => self.command(command),
+            Wake::Command(None) | Wake::Terminated => self.command(Command::Quit),
+            Wake::Media(event) => self.media_event(event),
+            Wake::Socket(number, event) if self.socket.as_ref().is_some_and(|socket| socket.number == number) => {
+                self.socket_event(event)
+            }
+            Wake::Socket(..) => Ok(()),
+            Wake::Deadline => self.handle(Input::Deadline),
+        }
+    }
+
+    fn command(&mut self, command: Command) -> Result<(), Error> {
+        match command {
+            Command::Pause => self.handle(Input::Pause),
+            Command::Unpause => self.handle(Input::Unpause),
+            Command::Toggle if self.gate == Gate::Open => self.handle(Input::Pause),
+            Command::Toggle => self.handle(Input::Unpause),
+            Command::Mute { on } => self.handle(Input::Microphone(if on { Switch::Off } else { Switch::On })),
+            Command::Camera { on } => self.handle(Input::Camera(if on { Switch::On } else { Switch::Off })),
+            Command::HangUp => self.handle(Input::HangUp),
+            Command::TakeOver => self.handle(Input::TakeOver),
+            Command::Volume { percent } => {
+                self.media.iter().for_each(|media| media.set_volume(percent));
+                self.screen.show(&screen::Event::Volume { percent });
+                Ok(())
+            }
+            Command::Quit => {
+                self.quit_by = Some(rt::now() + FAREWELL);
+                self.handle(Input::HangUp)
+            }
+        }
+    }
+
+    fn media_event(&mut self, event: media::Event) -> Result<(), Error> {
+        match event {
+            media::Event::Call(session, event) => self.handle(Input::Media(session, event)),
+            media::Event::Unusable(error) => Err(error.into()),
+            media::Event::Ready(_)
+            | media::Event::Level { .. }
+            | media::Event::Tone(_)
+            | media::Event::Picture(_)
+            | media::Event::Notice(_) => {
+                tell::media(event).iter().for_each(|event| self.screen.show(event));
+                Ok(())
+            }
+        }
+    }
+
+    fn socket_event(&mut self, event: socket::Event) -> Result<(), Error> {
+        match event {
+            socket::Event::Open => self.handle(Input::SocketOpen),
+            socket::Event::Line(line) => match line.parse::<ServerLine>() {
+                Ok(line) => self.handle(Input::Line(line)),
+                Err(error) => {
+                    tracing::debug!(%error, "the server says what nobody understands");
+                    Ok(())
+                }
+            },
+            socket::Event::Closed(error) => {
+                self.socket = None;
+                if let Some(error) = error {
+                    self.no_line(error)?;
+                }
+                self.handle(Input::SocketClosed)
+            }
+        }
+    }
+
+    /// Ends the program where waiting cannot help or nobody waits, and says once what is wrong where it can.
+    fn no_line(&mut self, source: socket::SocketError) -> Result<(), Error> {
+        let origin = self.home.connect_origin().clone();
+        if !self.was_joined && (self.is_new || !source.may_heal()) {
+            return Err(Error::Socket { origin, source });
+        }
+        if !std::mem::replace(&mut self.outage_told, true) {
+            self.screen.show(&notice(format!("{origin}: {source}; trying again")));
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, input: Input) -> Result<(), Error> {
+        self.conversation.handle(rt::now(), input);
+        while let Some(output) = self.conversation.poll() {
+            self.carry_out(output)?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, output: Output) -> Result<(), Error> {
+        match output {
+            Output::Connect => self.connect(),
+            Output::Disconnect => self.socket = None,
+            Output::Send(line) => self.socket.iter().for_each(|socket| socket.send(line.to_string())),
+            Output::Media(session, command) => {
+                self.media.iter().for_each(|media| media.call(session.clone(), command.clone()));
+            }
+            Output::Gate(gate) => self.set_gate(gate),
+            Output::Track(track, switch) => self.media.iter().for_each(|media| media.switch(track, switch)),
+            Output::Remember(far) => self.remember(far),
+            Output::ForgetKey => self.code = None,
+            Output::Event(Event::Refused) => return Err(Error::Refused),
+            Output::Event(event) => self.tell(event),
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self) {
+        self.home.revive();
+        self.sockets += 1;
+        self.socket = Some(Socket::connect(self.home.connect_origin(), self.sockets, self.socket_sender.clone()));
+    }
+
+    fn set_gate(&mut self, gate: Gate) {
+        self.gate = gate;
+        self.media.iter().for_each(|media| media.set_gate(gate));
+    }
+
+    fn remember(&mut self, far: InstanceId) {
+        self.code = None;
+        let paired = |bookmark: &mut Bookmark| {
+            bookmark.far = Some(far);
+            bookmark.code = None;
+        };
+        self.store(paired);
+    }
+
+    fn remember_server(&mut self) {
+        if self.bookmark.server != self.server {
+            let server = self.server.clone();
+            self.store(|bookmark| bookmark.server = server);
+        }
+    }
+
+    fn store(&mut self, change: impl FnOnce(&mut Bookmark)) {
+        match self.bookmarks.update(&self.bookmark.id, change) {
+            Ok(bookmark) => self.bookmark = bookmark,
+            Err(error) => self.screen.show(&notice(format!("not stored: {error}"))),
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        if event == Event::Line(LineState::Joined) {
+            self.outage_told = false;
+            self.was_joined = true;
+            self.remember_server();
+        }
+        if let Event::Call(phase, _) = &event {
+            self.phase = *phase;
+            self.talked |= *phase == Phase::Connected;
+            if *phase == Phase::Idle {
+                self.note_talk();
+            }
+        }
+        if let Some(event) = tell::conversation(event, self.code.as_ref(), &self.home, &mut self.muted) {
+            self.screen.show(&event);
+        }
+    }
+
+    fn note_talk(&mut self) {
+        if std::mem::take(&mut self.talked) {
+            let now = unix_seconds();
+            self.store(|bookmark| bookmark.last_talked = Some(now));
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.quit_by.is_some_and(|by| self.phase == Phase::Idle || by <= rt::now())
+    }
+
+    /// Lets go of everything; whether it ever was on the line.
+    async fn end(mut self) -> bool {
+        self.note_talk();
+        let media = self.media.take();
+        if let Some(socket) = self.socket.take() {
+            socket.close().await;
+        }
+        rt::blocking(move || drop(media)).await;
+        self.screen.show(&screen::Event::Ended);
+        self.was_joined
+    }
+}
+
+/// How far pairing has got, and the code to show if there is nobody yet.
+fn pairing(bookmark: &Bookmark, origin: Origin) -> Result<(Pairing, Option<Invite>), Error> {
+    match (&bookmark.far, &bookmark.code) {
+        (Some(far), None) => Ok((Pairing::Paired { far: far.clone() }, None)),
+        (Some(far), Some(code)) => Ok((Pairing::Accepting { far: far.clone(), key: code.key.clone() }, None)),
+        (None, _) => {
+            let mut bytes = [0; 32];
+            fill(&mut bytes)?;
+            let key = PairingKey::from_bytes(bytes);
+            let invite =
+                Invite { origin, conversation: bookmark.id.clone(), far: bookmark.own.clone(), key: key.clone() };
+            Ok((Pairing::Waiting { key, expires: rt::now() + CODE_LIFE }, Some(invite)))
+        }
+    }
+}
+
+fn notice(message: String) -> screen::Event {
+    screen::Event::Notice { message, hint: None }
+}
+
+fn random() -> Result<u64, Error> {
+    let mut bytes = [0; 8];
+    fill(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+fn random_id() -> Result<u128, Error> {
+    let mut bytes = [0; 16];
+    fill(&mut bytes)?;
+    Ok(u128::from_ne_bytes(bytes))
+}
+
+fn fill(bytes: &mut [u8]) -> Result<(), Error> {
+    getrandom::fill(bytes).map_err(|error| Error::System(std::io::Error::other(error)))
+}
+
+fn unix_seconds() -> u64 {
+    unix_now().as_secs()
+}
+
+#[expect(clippy::disallowed_methods, reason = "when something was is for people, by the wall clock")]
+fn unix_now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}

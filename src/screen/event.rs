@@ -1,0 +1,208 @@
+//! What the program says to whoever runs it: a person at a terminal, or a script that reads JSON lines.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::ConversationId;
+
+/// Something that happened, told once, in the order it happened.
+///
+/// As JSON it is an object whose `event` names the variant in snake case; see [`super::json`] for the line around it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The program is up; always the first.
+    Started {
+        /// This program's version.
+        version: String,
+        /// The wall clock at this moment, in milliseconds since 1970, so that two programs' times can be compared.
+        unix_ms: f64,
+        /// The conversation that is open.
+        conversation: ConversationId,
+        /// What its owner calls it.
+        name: String,
+    },
+    /// The rendezvous server in use.
+    Server {
+        /// Its address, as a browser would open it.
+        url: String,
+        /// Whether it runs inside this program.
+        embedded: bool,
+    },
+    /// What will be used once unpaused; `None` is doing without.
+    Devices {
+        /// The microphone's name.
+        microphone: Option<String>,
+        /// The camera's name.
+        camera: Option<String>,
+        /// The speaker's name.
+        speaker: Option<String>,
+        /// Where the far picture is shown.
+        window: Option<String>,
+    },
+    /// One line that somebody should read; the program goes on.
+    Notice {
+        /// What is the matter.
+        message: String,
+        /// What to do about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+    },
+    /// The link that pairs the other side, to be shown until [`Event::CodeGone`].
+    Code {
+        /// The whole link, its key included.
+        link: String,
+        /// The same for a browser on this machine, where that is another address.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        local: Option<String>,
+    },
+    /// The link is no longer good.
+    CodeGone {
+        /// Why.
+        reason: CodeEnd,
+    },
+    /// The other side is known from now on.
+    Paired,
+    /// The owner of the link did not take us: it was used already.
+    Refused,
+    /// The connection to the rendezvous server changed.
+    Line {
+        /// How it stands.
+        state: LineState,
+        /// Milliseconds until the next try, while offline.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_ms: Option<u64>,
+    },
+    /// The other side came or went.
+    Far {
+        /// Whether it is at the rendezvous server.
+        here: bool,
+    },
+    /// What the other side said of itself within the call.
+    FarProps {
+        /// Its gate is closed.
+        paused: bool,
+        /// It sends sound while unpaused.
+        audiosend: bool,
+        /// It sends a picture while unpaused.
+        videosend: bool,
+    },
+    /// This side's gate closed or opened.
+    Paused {
+        /// Closed: nothing is sent and nothing is played.
+        paused: bool,
+    },
+    /// What this side keeps back even while unpaused.
+    Muted {
+        /// The microphone is muted.
+        microphone: bool,
+        /// The camera is off.
+        camera: bool,
+    },
+    /// The call began, went on or ended.
+    Call {
+        /// How it stands.
+        state: CallState,
+        /// Why it ended, with `idle`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Ending>,
+        /// The ending in plain words, with `idle`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
+    /// How loud it is, in dBFS (0 is the loudest there is), about ten times a second while something is open.
+    Level {
+        /// This side's microphone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        own: Option<f64>,
+        /// The other side, as played.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        far: Option<f64>,
+    },
+    /// The strongest tone heard; only with `--speaker test`.
+    Tone {
+        /// Its frequency; `None`, once, when it falls silent.
+        hz: Option<f64>,
+        /// Its level in dBFS.
+        db: Option<f64>,
+    },
+    /// The picture seen; only with `--window test`.
+    Picture {
+        /// Pixels across.
+        width: u32,
+        /// Pixels down.
+        height: u32,
+        /// Frames seen so far.
+        frames: u64,
+        /// Mean red of the last frame, 0 to 255.
+        red: u8,
+        /// Mean green of the last frame, 0 to 255.
+        green: u8,
+        /// Mean blue of the last frame, 0 to 255.
+        blue: u8,
+    },
+    /// The speaker's volume changed.
+    Volume {
+        /// 100 is as received.
+        percent: u32,
+    },
+    /// The program ends; always the last.
+    Ended,
+}
+
+/// Why a code is no longer shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeEnd {
+    /// It did its work.
+    Paired,
+    /// Nobody used it for a day.
+    Expired,
+}
+
+/// How the connection to the rendezvous server stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineState {
+    /// On the way: connecting, registering or joining.
+    Connecting,
+    /// In the conversation's room.
+    Joined,
+    /// Lost; it is tried again.
+    Offline,
+    /// This side has the same conversation open somewhere else.
+    Taken,
+}
+
+/// How the call stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallState {
+    /// There is none.
+    Idle,
+    /// Offered, not answered.
+    Calling,
+    /// Answered; the media is finding its way.
+    Connecting,
+    /// Up.
+    Connected,
+    /// Hung up here, not yet acknowledged.
+    Ending,
+}
+
+/// Why a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// The other side hung up.
+    FarHungUp,
+    /// This side hung up.
+    HungUp,
+    /// Nobody answered the offer in time.
+    NoAnswer,
+    /// Answered, but no way between the two was found in time.
+    NoConnection,
+    /// The other side fell silent: closed, crashed or off the network.
+    FarGone,
+    /// The media gave up.
+    Failed,
+}

@@ -1,0 +1,253 @@
+//! The rendezvous server and the page, on one port, in a thread of their own.
+//!
+//! [`Server::start`] binds, makes or loads the certificate and returns; from then on the server runs by itself on a
+//! tokio runtime of its own until it is shut down or dropped. The caller needs no runtime, and may have any.
+//!
+//! The first byte of a connection tells TLS from plain HTTP. Plain HTTP is for this machine alone, where a page may use
+//! the microphone without TLS; whoever comes from elsewhere is sent to https.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+    time::{Duration, Instant, SystemTime},
+};
+
+use thiserror::Error;
+use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
+use url::Url;
+
+use certificate::Certificate;
+use hub::Hub;
+
+mod addresses;
+mod certificate;
+mod http;
+mod hub;
+mod listen;
+mod outbox;
+mod page;
+mod probe;
+mod stream;
+mod websocket;
+
+pub use probe::is_twocan;
+
+/// The port when none is chosen: 8443.
+pub const DEFAULT_PORT: u16 = 8443;
+
+/// How the `server` header of every response begins; [`is_twocan`] looks for it.
+const SERVER_HEADER: &str = concat!("twocan/", env!("CARGO_PKG_VERSION"));
+
+/// How long connections get to say goodbye when the server stops.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Where a server listens and what it keeps.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The addresses to listen on; every address of this machine when empty.
+    pub listen: Vec<IpAddr>,
+    /// The port for plain HTTP and TLS alike; 0 takes any free one.
+    pub port: u16,
+    /// The folder for the key and the certificate; made when missing.
+    pub state: PathBuf,
+}
+
+/// Where a running server is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Urls {
+    /// From this machine: `http://localhost:<port>/`, or the first of `network` when it listens on no loopback address.
+    pub here: Url,
+    /// From other machines, the likeliest first: `https://<address>:<port>/`.
+    pub network: Vec<Url>,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// Something listens on the port; [`is_twocan`] tells whether it is one of ours.
+    #[error("port {port} is taken by another program")]
+    PortTaken {
+        /// The port asked for.
+        port: u16,
+    },
+    /// The system keeps the port for privileged programs.
+    #[error("this user may not listen on port {port}")]
+    PortForbidden {
+        /// The port asked for.
+        port: u16,
+    },
+    /// No interface of this machine has the address.
+    #[error("this machine does not have the address {address}")]
+    NoSuchAddress {
+        /// The address asked for.
+        address: IpAddr,
+    },
+    /// The folder for the key and the certificate cannot be used.
+    #[error("cannot keep the server's key in {}: {source}", path.display())]
+    State {
+        /// The file or folder that could not be read or written.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The key on disk is no key, or no certificate can be made with it.
+    #[error("the server's key in {} cannot be used: {reason}", path.display())]
+    BadKey {
+        /// The file with the key.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The system refused something every server needs.
+    #[error("the server cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A running server; dropping it stops it.
+#[derive(Debug)]
+pub struct Server {
+    port: u16,
+    urls: Urls,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a server; returns once it accepts connections.
+    pub fn start(options: Options) -> Result<Self, ServerError> {
+        let (stop, stopped) = oneshot::channel();
+        let (report, reported) = mpsc::channel();
+        let thread = run_in_thread(move || match Prepared::new(&options) {
+            Ok(prepared) => {
+                let _ = report.send(Ok((prepared.port, prepared.urls.clone()))); // Whoever started it waits for this.
+                prepared.run(stopped);
+            }
+            Err(error) => {
+                let _ = report.send(Err(error));
+            }
+        })?;
+        let (port, urls) = reported.recv().map_err(io::Error::other)??;
+        tracing::info!(port, "the server is up");
+        Ok(Self { port, urls, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where it is reached.
+    pub fn urls(&self) -> &Urls {
+        &self.urls
+    }
+
+    /// Closes every connection and stops; takes half a second at most, as dropping does.
+    pub fn shutdown(self) {}
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.take(); // The other end takes a dropped sender as the word to stop.
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the server's thread had panicked");
+        }
+    }
+}
+
+impl Urls {
+    /// Where a server that listens thus is reached.
+    pub fn of(listen: &[IpAddr], port: u16) -> Result<Self, ServerError> {
+        Self::new(listen, &addresses::reachable(listen), port)
+    }
+
+    fn new(listen: &[IpAddr], network: &[IpAddr], port: u16) -> Result<Self, ServerError> {
+        let parse = |url: String| Url::parse(&url).map_err(io::Error::other);
+        let network = network
+            .iter()
+            .map(|address| match address {
+                IpAddr::V4(v4) => parse(format!("https://{v4}:{port}/")),
+                IpAddr::V6(v6) => parse(format!("https://[{v6}]:{port}/")),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let hears_itself = listen.is_empty() || listen.iter().any(|a| a.is_loopback() || a.is_unspecified());
+        let here = match network.first() {
+            Some(first) if !hears_itself => first.clone(),
+            _ => parse(format!("http://localhost:{port}/"))?,
+        };
+        Ok(Self { here, network })
+    }
+}
+
+/// A server that has everything it needs and has not begun.
+struct Prepared {
+    runtime: Runtime,
+    listeners: Vec<TcpListener>,
+    certificate: Arc<Certificate>,
+    port: u16,
+    urls: Urls,
+}
+
+impl Prepared {
+    fn new(options: &Options) -> Result<Self, ServerError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (listeners, port) = {
+            let _inside = runtime.enter();
+            listen::bind(&options.listen, options.port)?
+        };
+        let network = addresses::reachable(&options.listen);
+        let certificate = Certificate::load_or_make(&options.state.join("server"), &network)?;
+        let urls = Urls::new(&options.listen, &network, port)?;
+        Ok(Self { runtime, listeners, certificate: Arc::new(certificate), port, urls })
+    }
+
+    /// The server's whole life.
+    fn run(self, stopped: oneshot::Receiver<()>) {
+        let Self { runtime, listeners, certificate, .. } = self;
+        runtime.block_on(async {
+            let hub = Arc::new(Hub::new());
+            for listener in listeners {
+                spawn(listen::accept(listener, certificate.clone(), hub.clone()));
+            }
+            tokio::select! {
+                _ = stopped => {}
+                () = hub.keep_deadlines() => {}
+            }
+            hub.close_all();
+            let _ = tokio::time::timeout(FAREWELL, hub.emptied()).await;
+        });
+    }
+}
+
+/// The server is tokio's and its caller's runtime may not be; so it gets a thread.
+fn run_in_thread(run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("twocan-server".into()).spawn(run)
+}
+
+/// Starts a task; the one place where the server does.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(task);
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the server asks how much time has passed")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "certificates are bound to the calendar; only theirs is asked for")]
+fn today() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The IPv4 address in an IPv6 one that stands for it, else the address itself.
+fn plain(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// The loopback address that a client on this machine tries first.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

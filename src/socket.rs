@@ -1,0 +1,237 @@
+//! The client's end of the rendezvous: one WebSocket connection at a time, kept alive.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, SinkExt, StreamExt, select};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+    tungstenite::{self, Message, protocol::WebSocketConfig},
+};
+
+use crate::{
+    conversation::MESSAGE_LIMIT,
+    invite::Origin,
+    rt::{self, Receiver, Sender},
+};
+
+/// How long connecting may take: 10 s.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How often the server is asked for a sign of life while nothing is said: 25 s, within what home routers remember.
+const KEEPALIVE: Duration = Duration::from_secs(25);
+/// How long a goodbye may take: 1 s.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
+/// What happens on a connection.
+#[derive(Debug)]
+pub enum Event {
+    /// It stands.
+    Open,
+    /// The server said this.
+    Line(String),
+    /// It is over, or never came about; always the last.
+    Closed(Option<SocketError>),
+}
+
+/// Why a connection ended, or did not come about.
+#[derive(Debug, Error)]
+pub enum SocketError {
+    /// Nobody answers at that address, or the way there is broken: it may heal.
+    #[error("no connection: {0}")]
+    Unreachable(String),
+    /// Somebody answers, but not a rendezvous server.
+    #[error("there is no rendezvous server at this address ({0})")]
+    NotRendezvous(String),
+    /// The server's certificate cannot be trusted.
+    #[error("the server's certificate is not valid: {0}")]
+    Certificate(String),
+}
+
+impl SocketError {
+    /// Whether trying again later can help.
+    pub fn may_heal(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+}
+
+/// A connection in the making, or made; dropping it says goodbye.
+#[derive(Debug)]
+pub struct Socket {
+    lines: Sender<String>,
+    /// Its number among the connections of this program.
+    pub number: u64,
+    task: rt::Task<()>,
+}
+
+type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+impl Socket {
+    /// Begins to connect; what becomes of it is told on `events`, with `number`.
+    pub fn connect(server: &Origin, number: u64, events: Sender<(u64, Event)>) -> Self {
+        let (lines, outbox) = rt::channel();
+        let server = server.clone();
+        let task = rt::spawn(async move {
+            let tell = |event| events.try_send((number, event));
+            let ended = match open(&server).await {
+                Ok(stream) => {
+                    let _ = tell(Event::Open);
+                    carry(stream, &outbox, |line| drop(tell(Event::Line(line)))).await
+                }
+                Err(error) => Some(error),
+            };
+            let _ = tell(Event::Closed(ended));
+        });
+        Self { lines, number, task }
+    }
+
+    /// Says a line to the server.
+    pub fn send(&self, line: String) {
+        let _ = self.lines.try_send(line);
+    }
+
+    /// Says goodbye, and waits until it is said.
+    pub async fn close(self) {
+        drop(self.lines);
+        let _ = rt::timeout(CLOSE_LIMIT, self.task).await;
+    }
+}
+
+async fn open(server: &Origin) -> Result<Stream, SocketError> {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(4096)
+        .write_buffer_size(0)
+        .max_message_size(Some(2 * MESSAGE_LIMIT))
+        .max_frame_size(Some(2 * MESSAGE_LIMIT));
+    let url = server.socket();
+    let connector = if url.scheme() == "wss" { Connector::Rustls(tls(server)?) } else { Connector::Plain };
+    // Lines are short and each one is waited for: none may linger in the kernel.
+    let no_delay = true;
+    let connecting = connect_async_tls_with_config(url.as_str(), Some(config), no_delay, Some(connector));
+    match rt::timeout(CONNECT_LIMIT, connecting).await {
+        Some(Ok((stream, _))) => Ok(stream),
+        Some(Err(error)) => Err(classify(error)),
+        None => Err(SocketError::Unreachable(format!("no answer in {} seconds", CONNECT_LIMIT.as_secs()))),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else goes wrong, somebody answered wrongly")]
+fn classify(error: tungstenite::Error) -> SocketError {
+    match error {
+        tungstenite::Error::Io(error) => {
+            match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                Some(rustls::Error::InvalidCertificate(why)) => SocketError::Certificate(format!("{why:?}")),
+                Some(error) => SocketError::NotRendezvous(error.to_string()),
+                None => SocketError::Unreachable(error.to_string()),
+            }
+        }
+        tungstenite::Error::Http(response) => SocketError::NotRendezvous(format!("it says {}", response.status())),
+        error => SocketError::NotRendezvous(error.to_string()),
+    }
+}
+
+/// Carries lines both ways until either end closes.
+async fn carry(stream: Stream, outbox: &Receiver<String>, hear: impl Fn(String)) -> Option<SocketError> {
+    let (mut sink, stream) = stream.split();
+    let mut stream = stream.fuse();
+    let mut asked = false;
+    loop {
+        let quiet = rt::sleep_until(Some(rt::now() + KEEPALIVE));
+        select! {
+            line = outbox.recv().fuse() => match line {
+                Ok(line) => if sink.send(Message::text(line)).await.is_err() { return None },
+                Err(_) => {
+                    let _ = sink.send(Message::Close(None)).await;
+                    return None;
+                }
+            },
+            message = stream.next() => match message {
+                Some(Ok(Message::Text(text))) => { asked = false; hear(text.as_str().to_owned()); }
+                Some(Ok(Message::Close(_))) | None => return None,
+                // Pings are answered by the library as it goes on reading.
+                Some(Ok(_)) => { asked = false; let _ = sink.flush().await; }
+                Some(Err(error)) => return Some(SocketError::Unreachable(error.to_string())),
+            },
+            () = quiet.fuse() => {
+                if asked {
+                    return Some(SocketError::Unreachable("the server is silent".into()));
+                }
+                asked = true;
+                if sink.send(Message::Ping(Vec::new().into())).await.is_err() { return None }
+            }
+        }
+    }
+}
+
+fn tls(server: &Origin) -> Result<Arc<ClientConfig>, SocketError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| SocketError::Certificate(error.to_string()))?;
+    let config = if server.is_private() {
+        // No authority vouches for a name inside a home; what is said is protected between the two ends themselves.
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))).with_no_client_auth()
+    } else {
+        builder.with_root_certificates(roots()).with_no_client_auth()
+    };
+    Ok(Arc::new(config))
+}
+
+/// The authorities that this system trusts.
+fn roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let load = || {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Arc::new(roots)
+    };
+    Arc::clone(ROOTS.get_or_init(load))
+}
+
+/// Takes whatever certificate a server in the private network shows, as long as it holds the key to it.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

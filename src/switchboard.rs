@@ -1,0 +1,368 @@
+//! The rendezvous server's brain: who is registered, who is with whom, and what goes to whom.
+//!
+//! It takes `(now, connection, Input)`, queues [`Output`]s and names its next deadline; it knows no socket and no
+//! clock. After every call, drain [`Switchboard::poll_output`] and ask [`Switchboard::deadline`] again.
+//!
+//! A connection that the switchboard closes is forgotten at once: its uid is free before any close handshake ends, and
+//! whatever still arrives from it is ignored.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    ids::{PeerUid, RoomId},
+    rendezvous::{MESSAGE_LIMIT, Refusal, Request, ServerLine},
+};
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+mod traffic;
+
+pub use traffic::{CloseCode, ConnectionId, Input, Output};
+
+/// How long a connection may take to say `HELLO`: 10 s.
+pub const HELLO_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the holder of a uid may take to answer when another asks for it: 3 s.
+pub const HOLDER_LIMIT: Duration = Duration::from_secs(3);
+
+/// The state of all connections; see the module.
+#[derive(Debug, Default)]
+pub struct Switchboard {
+    connections: HashMap<ConnectionId, Connection>,
+    uids: HashMap<Arc<PeerUid>, ConnectionId>,
+    /// Members in the order they came; a room with nobody in it is gone.
+    rooms: HashMap<Arc<RoomId>, Vec<ConnectionId>>,
+    /// When which connection's state runs out: `Unregistered` or `Challenge`.
+    timers: BTreeSet<(Instant, ConnectionId)>,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Debug)]
+enum Connection {
+    /// Has not said HELLO.
+    Unregistered { until: Instant },
+    /// Has said HELLO with a uid whose holder is being asked for a sign of life.
+    Waiting { holder: ConnectionId, said: Vec<Box<str>> },
+    /// Holds a uid.
+    Registered { uid: Arc<PeerUid>, place: Place, challenge: Option<Challenge> },
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    Idle,
+    Session(ConnectionId),
+    Room(Arc<RoomId>),
+}
+
+/// A newcomer wants this holder's uid and gets it unless the holder shows life in time.
+#[derive(Debug, Clone, Copy)]
+struct Challenge {
+    newcomer: ConnectionId,
+    until: Instant,
+}
+
+impl Switchboard {
+    /// A switchboard with nobody connected.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in what happened on one connection.
+    pub fn handle(&mut self, now: Instant, from: ConnectionId, input: Input<'_>) {
+        match input {
+            Input::Opened => self.open(now, from),
+            Input::Text(text) => {
+                self.show_life(from);
+                self.hear(now, from, text);
+            }
+            Input::Binary => {
+                self.show_life(from);
+                self.dismiss(from, CloseCode::Protocol, "invalid protocol");
+            }
+            Input::TooLarge => {
+                self.show_life(from);
+                self.dismiss(from, CloseCode::TooLarge, "message too large");
+            }
+            Input::Frame => self.show_life(from),
+            Input::Closed => self.forget(from),
+        }
+    }
+
+    /// Does what is due at `now`; harmless when nothing is.
+    pub fn handle_deadline(&mut self, now: Instant) {
+        while let Some(&(until, id)) = self.timers.first()
+            && until <= now
+        {
+            self.timers.pop_first();
+            match self.connections.get(&id) {
+                Some(Connection::Unregistered { .. }) => self.dismiss(id, CloseCode::Protocol, "hello timeout"),
+                Some(Connection::Registered { .. }) => self.dismiss(id, CloseCode::Away, "no sign of life"),
+                Some(Connection::Waiting { .. }) | None => {}
+            }
+        }
+    }
+
+    /// When [`Self::handle_deadline`] is to be called next, if nothing else happens.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers.first().map(|&(until, _)| until)
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn open(&mut self, now: Instant, id: ConnectionId) {
+        let until = now + HELLO_LIMIT;
+        self.timers.insert((until, id));
+        self.connections.insert(id, Connection::Unregistered { until });
+    }
+
+    fn hear(&mut self, now: Instant, from: ConnectionId, text: &str) {
+        match self.connections.get_mut(&from) {
+            None => {} // What a closed connection had still under way.
+            Some(Connection::Unregistered { until }) => {
+                let timer = (*until, from);
+                self.greet(now, from, text, timer);
+            }
+            Some(Connection::Waiting { said, .. }) => {
+                if said.iter().map(|text| text.len()).sum::<usize>() + text.len() > MESSAGE_LIMIT {
+                    self.turn_away(from, Refusal::InvalidProtocol);
+                } else {
+                    said.push(text.into());
+                }
+            }
+            Some(Connection::Registered { .. }) => self.hear_registered(from, text),
+        }
+    }
+
+    fn hear_registered(&mut self, from: ConnectionId, text: &str) {
+        let Some(Connection::Registered { uid, place, .. }) = self.connections.get(&from) else { return };
+        match place {
+            Place::Idle => {
+                let uid = uid.clone();
+                self.hear_idle(from, &uid, text);
+            }
+            Place::Session(other) => {
+                let to = *other;
+                self.outputs.push_back(Output::Send { to, text: text.into() });
+            }
+            Place::Room(room) => {
+                let (uid, room) = (uid.clone(), room.clone());
+                self.hear_in_room(from, &uid, &room, text);
+            }
+        }
+    }
+
+    fn greet(&mut self, now: Instant, from: ConnectionId, text: &str, timer: (Instant, ConnectionId)) {
+        let Request::Hello(name) = Request::parse(text) else {
+            return self.turn_away(from, Refusal::InvalidProtocol);
+        };
+        let Ok(uid) = name.parse::<PeerUid>() else {
+            return self.turn_away(from, Refusal::InvalidPeerUid);
+        };
+        self.timers.remove(&timer);
+        match self.uids.get(&uid) {
+            Some(&holder) => self.challenge(now, holder, from),
+            None => self.register(from, Arc::new(uid)),
+        }
+    }
+
+    fn register(&mut self, id: ConnectionId, uid: Arc<PeerUid>) {
+        self.uids.insert(uid.clone(), id);
+        self.connections.insert(id, Connection::Registered { uid, place: Place::Idle, challenge: None });
+        self.send(id, &ServerLine::Hello);
+    }
+
+    /// Asks the holder for a sign of life; the newcomer waits for what comes of it.
+    fn challenge(&mut self, now: Instant, holder: ConnectionId, newcomer: ConnectionId) {
+        match self.connections.get_mut(&holder) {
+            Some(Connection::Registered { challenge: challenge @ None, .. }) => {
+                let until = now + HOLDER_LIMIT;
+                *challenge = Some(Challenge { newcomer, until });
+                self.timers.insert((until, holder));
+                self.connections.insert(newcomer, Connection::Waiting { holder, said: Vec::new() });
+                self.outputs.push_back(Output::Ping { to: holder });
+            }
+            _ => self.turn_away(newcomer, Refusal::PeerUidTaken),
+        }
+    }
+
+    /// Ends a challenge, if one is on, in the holder's favour.
+    fn show_life(&mut self, holder: ConnectionId) {
+        if let Some(Connection::Registered { challenge, .. }) = self.connections.get_mut(&holder)
+            && let Some(Challenge { newcomer, until }) = challenge.take()
+        {
+            self.timers.remove(&(until, holder));
+            self.turn_away(newcomer, Refusal::PeerUidTaken);
+        }
+    }
+
+    fn hear_idle(&mut self, from: ConnectionId, uid: &Arc<PeerUid>, text: &str) {
+        match Request::parse(text) {
+            Request::Session(callee) => self.call(from, callee),
+            Request::Room(name) => match name.parse::<RoomId>() {
+                Ok(room) => self.enter(from, uid, room),
+                Err(_) => self.refuse(from, Refusal::InvalidRoomId(name)),
+            },
+            Request::Hello(_) | Request::RoomPeerMsg { .. } | Request::RoomPeerList | Request::Other => {
+                self.refuse(from, Refusal::InvalidMsg(text));
+            }
+        }
+    }
+
+    fn call(&mut self, from: ConnectionId, callee: &str) {
+        let Some((other, place)) = self.find(callee) else {
+            return self.refuse(from, Refusal::PeerNotFound(callee));
+        };
+        // Whoever calls themselves is busy calling.
+        if !matches!(place, Place::Idle) || other == from {
+            return self.refuse(from, Refusal::PeerBusy(callee));
+        }
+        self.put(from, Place::Session(other));
+        self.put(other, Place::Session(from));
+        self.send(from, &ServerLine::SessionOk);
+    }
+
+    fn enter(&mut self, from: ConnectionId, uid: &Arc<PeerUid>, room: RoomId) {
+        let room = match self.rooms.get_key_value(&room) {
+            Some((room, _)) => room.clone(),
+            None => Arc::new(room),
+        };
+        self.send(from, &ServerLine::RoomOk(self.members(&room, from)));
+        self.broadcast(&room, &ServerLine::RoomPeerJoined(uid.as_ref().clone()));
+        self.put(from, Place::Room(room.clone()));
+        self.rooms.entry(room).or_default().push(from);
+    }
+
+    fn hear_in_room(&mut self, from: ConnectionId, uid: &Arc<PeerUid>, room: &Arc<RoomId>, text: &str) {
+        match Request::parse(text) {
+            Request::RoomPeerMsg { to, text } => match self.find(to) {
+                None => self.refuse(from, Refusal::PeerNotFound(to)),
+                Some((other, Place::Room(there))) if there == room => {
+                    let from = uid.as_ref().clone();
+                    self.send(other, &ServerLine::RoomPeerMsg { from, text: text.to_owned() });
+                }
+                Some(_) => self.refuse(from, Refusal::PeerNotInRoom(to)),
+            },
+            Request::RoomPeerList => self.send(from, &ServerLine::RoomPeerList(self.members(room, from))),
+            Request::Hello(_) | Request::Session(_) | Request::Room(_) | Request::Other => {
+                self.refuse(from, Refusal::AlreadyInRoom);
+            }
+        }
+    }
+
+    /// The registered connection of that uid, and where it is.
+    fn find(&self, uid: &str) -> Option<(ConnectionId, &Place)> {
+        let id = *self.uids.get(&uid.parse::<PeerUid>().ok()?)?;
+        match self.connections.get(&id)? {
+            Connection::Registered { place, .. } => Some((id, place)),
+            Connection::Unregistered { .. } | Connection::Waiting { .. } => None,
+        }
+    }
+
+    fn put(&mut self, id: ConnectionId, to: Place) {
+        if let Some(Connection::Registered { place, .. }) = self.connections.get_mut(&id) {
+            *place = to;
+        }
+    }
+
+    fn members(&self, room: &Arc<RoomId>, asker: ConnectionId) -> Vec<PeerUid> {
+        let members = self.rooms.get(room).into_iter().flatten().filter(|&&member| member != asker);
+        members
+            .filter_map(|member| match self.connections.get(member)? {
+                Connection::Registered { uid, .. } => Some(uid.as_ref().clone()),
+                Connection::Unregistered { .. } | Connection::Waiting { .. } => None,
+            })
+            .collect()
+    }
+
+    /// Forgets a connection that is gone, and tells those it was with.
+    fn forget(&mut self, id: ConnectionId) {
+        match self.connections.remove(&id) {
+            None => {}
+            Some(Connection::Unregistered { until }) => {
+                self.timers.remove(&(until, id));
+            }
+            Some(Connection::Waiting { holder, .. }) => self.call_off(holder),
+            Some(Connection::Registered { uid, place, challenge }) => {
+                self.uids.remove(&uid);
+                match place {
+                    Place::Idle => {}
+                    Place::Session(other) => self.dismiss(other, CloseCode::Normal, ""),
+                    Place::Room(room) => self.leave(id, &uid, &room),
+                }
+                if let Some(Challenge { newcomer, until }) = challenge {
+                    self.timers.remove(&(until, id));
+                    self.succeed(newcomer, uid);
+                }
+            }
+        }
+    }
+
+    fn leave(&mut self, id: ConnectionId, uid: &Arc<PeerUid>, room: &Arc<RoomId>) {
+        let Some(members) = self.rooms.get_mut(room) else { return };
+        members.retain(|&member| member != id);
+        if members.is_empty() {
+            self.rooms.remove(room);
+        } else {
+            self.broadcast(room, &ServerLine::RoomPeerLeft(uid.as_ref().clone()));
+        }
+    }
+
+    /// The newcomer has gone before its challenge was decided.
+    fn call_off(&mut self, holder: ConnectionId) {
+        if let Some(Connection::Registered { challenge, .. }) = self.connections.get_mut(&holder)
+            && let Some(Challenge { until, .. }) = challenge.take()
+        {
+            self.timers.remove(&(until, holder));
+        }
+    }
+
+    /// The newcomer gets the uid, and what it said while waiting is heard.
+    fn succeed(&mut self, newcomer: ConnectionId, uid: Arc<PeerUid>) {
+        let Some(Connection::Waiting { said, .. }) = self.connections.remove(&newcomer) else { return };
+        self.register(newcomer, uid);
+        for text in said {
+            self.hear_registered(newcomer, &text);
+        }
+    }
+
+    /// Refuses one thing; the connection stays open.
+    fn refuse(&mut self, id: ConnectionId, refusal: Refusal<'_>) {
+        self.send(id, &ServerLine::Error(refusal.to_string()));
+    }
+
+    /// Refuses to register a connection, and closes it.
+    fn turn_away(&mut self, id: ConnectionId, refusal: Refusal<'_>) {
+        self.refuse(id, refusal);
+        let about_uid = matches!(refusal, Refusal::InvalidPeerUid | Refusal::PeerUidTaken);
+        let reason = if about_uid { "invalid peer uid" } else { "invalid protocol" };
+        self.dismiss(id, CloseCode::Protocol, reason);
+    }
+
+    /// Closes a connection and forgets it; does nothing where it is forgotten already.
+    fn dismiss(&mut self, id: ConnectionId, code: CloseCode, reason: &'static str) {
+        if self.connections.contains_key(&id) {
+            self.outputs.push_back(Output::Close { to: id, code, reason });
+            self.forget(id);
+        }
+    }
+
+    fn send(&mut self, to: ConnectionId, line: &ServerLine) {
+        self.outputs.push_back(Output::Send { to, text: line.to_string().into() });
+    }
+
+    fn broadcast(&mut self, room: &Arc<RoomId>, line: &ServerLine) {
+        let text: Arc<str> = line.to_string().into();
+        for &to in self.rooms.get(room).into_iter().flatten() {
+            self.outputs.push_back(Output::Send { to, text: text.clone() });
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// What one test needs, and its end: folders, ports, programs, browser contexts.
+
+import fs from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { Native } from "./native.mjs";
+import { Server } from "./server.mjs";
+
+/** A port that nobody listens on. */
+export function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+export class Scene {
+  /** `t` is node's test context, and `chrome` the browser that its machines run in. */
+  constructor(t, chrome) {
+    this.chrome = chrome;
+    this.folder = fs.mkdtempSync(path.join(os.tmpdir(), "twocan-test-"));
+    this.closers = [];
+    t?.after(() => this.close());
+  }
+
+  async port() {
+    this.sharedPort ??= await freePort();
+    return this.sharedPort;
+  }
+
+  /** A native of this name, with its own state folder unless told another. */
+  async native(name, options = {}) {
+    const port = options.port === undefined && !options.server ? await this.port() : options.port;
+    const native = new Native(name, { state: path.join(this.folder, name), ...options, port });
+    this.closers.push(async () => {
+      await native.kill();
+      native.forget();
+    });
+    return native;
+  }
+
+  /** The same native once more, with the same folder. */
+  again(native, changes = {}) {
+    return this.native(native.name, { ...native.options, ...changes });
+  }
+
+  /** `twocan serve` on the scene's port. */
+  async server() {
+    const server = new Server({ port: await this.port(), state: path.join(this.folder, "server") });
+    this.closers.push(() => server.kill());
+    await server.ready;
+    return server;
+  }
+
+  /** A browser of its own: what it stores no other sees. */
+  async machine(options) {
+    const machine = await this.chrome.machine(options);
+    this.closers.push(() => machine.close());
+    return machine;
+  }
+
+  /** A tab at `url` on a machine of its own. */
+  async tab(name, url, options = {}) {
+    const machine = await this.machine();
+    return machine.tab(name, url, options);
+  }
+
+  async close() {
+    // All are tried, whatever one of them says.
+    const ends = await Promise.allSettled(this.closers.splice(0).reverse().map((close) => close()));
+    fs.rmSync(this.folder, { recursive: true, force: true });
+    const broken = ends.find(({ status }) => status === "rejected");
+    if (broken) throw broken.reason;
+  }
+}

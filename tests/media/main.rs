@@ -1,0 +1,172 @@
+//! Real pipelines between two sides in one process: test sources, loopback, no device and no display.
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
+#![allow(clippy::disallowed_methods, reason = "a test waits by the real clock")]
+
+mod pair;
+
+use std::time::Instant;
+
+use pair::{LIMIT, Pair};
+use twocan::{
+    call::{MediaCommand, MediaEvent},
+    conversation::{Gate, Switch, Track},
+    media::{Event, Side as Whose},
+    negotiation::{Candidate, Sdp, SdpType},
+};
+
+#[test]
+fn either_side_can_offer_and_both_are_heard() {
+    let mut pair = Pair::new();
+    for offerer in [0, 1] {
+        pair.connect(offerer);
+        pair.set_gate(0, Gate::Open);
+        pair.set_gate(1, Gate::Open);
+        pair.hear(1, 440.0);
+        pair.hear(0, 660.0);
+        pair.close();
+    }
+}
+
+#[test]
+fn nothing_leaves_through_a_closed_gate() {
+    let pair = Pair::connected();
+    pair.set_gate(1, Gate::Open);
+    // Side 0 is paused: it plays nothing either, so the tone of side 1 is measured before its gate.
+    pair.sides[1].wait("its own level", |event| matches!(event, Event::Level { side: Whose::Own, db } if *db > -20.0));
+    let heard = pair.sides[1].collect(20, |event| matches!(event, Event::Level { side: Whose::Own, .. }));
+    assert!(!heard.iter().any(|event| matches!(event, Event::Tone(Some(_)) | Event::Picture(_))), "{heard:?}");
+    pair.set_gate(0, Gate::Open);
+    pair.hear(1, 440.0);
+}
+
+#[test]
+fn a_paused_side_plays_and_shows_nothing() {
+    let pair = Pair::connected();
+    pair.set_gate(0, Gate::Open);
+    pair.sides[0].wait("its own level", |event| matches!(event, Event::Level { side: Whose::Own, db } if *db > -20.0));
+    let _ = pair.sides[0].collect(20, |event| matches!(event, Event::Level { side: Whose::Own, .. }));
+    let seen: Vec<Event> = std::iter::from_fn(|| pair.sides[1].events.try_recv().ok()).collect();
+    assert!(!seen.iter().any(|event| matches!(event, Event::Tone(_) | Event::Picture(_) | Event::Level { .. })));
+    pair.set_gate(1, Gate::Open);
+    pair.hear(1, 440.0);
+}
+
+#[test]
+fn ten_rounds_of_pause_and_unpause_are_each_heard_and_each_end() {
+    let pair = Pair::connected();
+    pair.set_gate(1, Gate::Open);
+    for _ in 0..10 {
+        pair.set_gate(0, Gate::Open);
+        pair.hear(1, 440.0);
+        pair.set_gate(0, Gate::Closed);
+        pair.hear_nothing_more(1);
+    }
+}
+
+#[test]
+fn a_pause_leaves_the_connection_whole_while_the_far_side_talks_and_shows() {
+    let pair = Pair::connected();
+    pair.set_gate(0, Gate::Open);
+    pair.set_gate(1, Gate::Open);
+    for round in 0..20 {
+        pair.hear(1, 440.0);
+        pair.set_gate(1, Gate::Closed);
+        let word = format!("round {round}");
+        pair.command(0, MediaCommand::SendData(word.clone()));
+        let said = |event: &Event| matches!(event, Event::Call(_, MediaEvent::DataText(text)) if *text == word);
+        pair.sides[1].wait(&word, said);
+        pair.set_gate(1, Gate::Open);
+    }
+    pair.see(1, [255, 0, 0]);
+}
+
+#[test]
+fn pictures_arrive_in_their_colour_when_both_gates_are_open() {
+    let pair = Pair::connected();
+    pair.set_gate(0, Gate::Open);
+    pair.set_gate(1, Gate::Open);
+    pair.see(1, [255, 0, 0]);
+    pair.see(0, [0, 0, 255]);
+}
+
+#[test]
+fn a_side_that_unpauses_late_gets_a_whole_picture() {
+    let pair = Pair::connected();
+    pair.set_gate(0, Gate::Open);
+    let _ = pair.sides[0].collect(20, |event| matches!(event, Event::Level { side: Whose::Own, .. }));
+    pair.set_gate(1, Gate::Open);
+    pair.see(1, [255, 0, 0]);
+}
+
+#[test]
+fn a_muted_microphone_is_silent_and_the_picture_goes_on() {
+    let pair = Pair::connected();
+    pair.set_gate(0, Gate::Open);
+    pair.set_gate(1, Gate::Open);
+    pair.hear(1, 440.0);
+    pair.sides[0].media.switch(Track::Microphone, Switch::Off);
+    pair.hear_nothing_more(1);
+    pair.see(1, [255, 0, 0]);
+    pair.sides[0].media.switch(Track::Microphone, Switch::On);
+    pair.hear(1, 440.0);
+}
+
+#[test]
+fn a_camera_that_is_switched_off_sends_no_pictures_and_the_sound_goes_on() {
+    let pair = Pair::connected();
+    pair.sides[0].media.switch(Track::Camera, Switch::Off);
+    pair.set_gate(0, Gate::Open);
+    pair.set_gate(1, Gate::Open);
+    pair.hear(1, 440.0);
+    let seen = pair.sides[1].collect(25, |event| matches!(event, Event::Tone(Some(_))));
+    assert!(!seen.iter().any(|event| matches!(event, Event::Picture(_))));
+    pair.sides[0].media.switch(Track::Camera, Switch::On);
+    pair.see(1, [255, 0, 0]);
+}
+
+#[test]
+fn words_pass_on_the_data_channel() {
+    let pair = Pair::connected();
+    pair.command(0, MediaCommand::SendData("héllo".into()));
+    pair.sides[1]
+        .wait("the word", |event| matches!(event, Event::Call(_, MediaEvent::DataText(text)) if text == "héllo"));
+}
+
+#[test]
+fn the_answer_keeps_to_the_payload_types_of_the_offer() {
+    let pair = Pair::new();
+    pair.command(0, MediaCommand::Offer);
+    let offer = pair.described(0, SdpType::Offer);
+    let other =
+        offer.as_str().replace(" 111", " 109").replace(":111", ":109").replace(" 96", " 120").replace(":96", ":120");
+    pair.command(1, MediaCommand::Answer(Sdp::try_from(other).unwrap()));
+    let answer = pair.described(1, SdpType::Answer);
+    assert!(answer.as_str().contains("a=rtpmap:109 OPUS/48000/2"), "{}", answer.as_str());
+    assert!(answer.as_str().contains("a=rtpmap:120 VP8/90000"));
+    assert!(!answer.as_str().contains("recvonly"));
+}
+
+#[test]
+fn a_description_that_makes_no_sense_fails_the_call_and_not_the_next() {
+    let mut pair = Pair::new();
+    for nonsense in ["v=0\r\na=fingerprint:x\r\n", "v=0\r\nm=audio\r\na=fingerprint:sha-256 00\r\n"] {
+        pair.next_session();
+        pair.command(1, MediaCommand::Answer(Sdp::try_from(nonsense.to_owned()).unwrap()));
+        let candidate = Candidate { candidate: "candidate:nonsense".into(), mid: None, m_line_index: 7 };
+        pair.command(1, MediaCommand::AddCandidate(candidate));
+        pair.command(1, MediaCommand::Close);
+    }
+    pair.connect(0);
+}
+
+#[test]
+fn the_media_let_go_of_everything_within_their_time() {
+    let pair = Pair::connected();
+    pair.set_gate(0, Gate::Open);
+    pair.set_gate(1, Gate::Open);
+    pair.hear(1, 440.0);
+    let begun = Instant::now();
+    drop(pair);
+    assert!(begun.elapsed() < LIMIT);
+}

@@ -1,0 +1,181 @@
+//! Two media in one process, with nothing but their own words between them.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::{Duration, Instant},
+};
+
+use twocan::{
+    call::{MediaCommand, MediaEvent},
+    conversation::Gate,
+    ids::SessionId,
+    media::{Choice, Event, Media, Options},
+    negotiation::{Sdp, SdpType},
+    rt,
+};
+
+/// How long anything may take before a test gives up: ten times what it needs and more.
+pub const LIMIT: Duration = Duration::from_secs(10);
+
+pub struct Pair {
+    pub sides: [Side; 2],
+    pub session: SessionId,
+    calls: u64,
+}
+
+pub struct Side {
+    pub media: Media,
+    pub events: rt::Receiver<Event>,
+}
+
+impl Side {
+    pub fn new(tone: &str, colour: &str) -> Self {
+        let test = |detail: &str| Choice::Test(Some(detail.to_owned()));
+        let options = Options {
+            microphone: test(tone),
+            camera: test(colour),
+            speaker: Choice::Test(None),
+            window: Choice::Test(None),
+            address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            ..Options::default()
+        };
+        Self::with(options)
+    }
+
+    pub fn with(options: Options) -> Self {
+        let (sender, events) = rt::channel();
+        let media = Media::start(options, sender).expect("media");
+        let side = Self { media, events };
+        side.wait("ready", |event| matches!(event, Event::Ready(_)));
+        side
+    }
+
+    /// The first event that fits; others before it are dropped.
+    pub fn wait(&self, what: &str, fits: impl Fn(&Event) -> bool) -> Event {
+        let until = Instant::now() + LIMIT;
+        loop {
+            match self.events.try_recv() {
+                Ok(event) if fits(&event) => return event,
+                Ok(Event::Unusable(error)) => panic!("{error}"),
+                Ok(Event::Call(_, MediaEvent::Failed(why))) => panic!("waiting for {what}: {why}"),
+                Ok(_) => {}
+                Err(_) if Instant::now() > until => panic!("waited in vain for {what}"),
+                Err(_) => std::thread::sleep(Duration::from_micros(200)),
+            }
+        }
+    }
+}
+
+impl Side {
+    /// Everything that happens until so many events have fitted.
+    pub fn collect(&self, count: usize, fits: impl Fn(&Event) -> bool) -> Vec<Event> {
+        let mut all = Vec::new();
+        for _ in 0..count {
+            let last = self.wait("more", |event| fits(event) || matches!(event, Event::Tone(_) | Event::Picture(_)));
+            all.push(last);
+        }
+        all
+    }
+}
+
+impl Pair {
+    pub fn new() -> Self {
+        let sides = [Side::new("440", "red"), Side::new("660", "blue")];
+        Self { sides, session: SessionId::from_bits(0), calls: 0 }
+    }
+
+    pub fn connected() -> Self {
+        let mut pair = Self::new();
+        pair.connect(0);
+        pair
+    }
+
+    /// Lets `offerer` begin a call, and carries words until both channels are open.
+    pub fn connect(&mut self, offerer: usize) {
+        self.next_session();
+        self.command(offerer, MediaCommand::Offer);
+        let mut open = [false; 2];
+        let until = Instant::now() + LIMIT;
+        while open != [true; 2] {
+            assert!(Instant::now() < until, "not connected: {open:?}");
+            for side in [0, 1] {
+                while let Ok(event) = self.sides[side].events.try_recv() {
+                    open[side] |= self.carry(side, event);
+                }
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    fn carry(&mut self, from: usize, event: Event) -> bool {
+        let Event::Call(session, event) = event else { return false };
+        if session != self.session {
+            return false;
+        }
+        let command = match event {
+            MediaEvent::Described(SdpType::Offer, sdp) => MediaCommand::Answer(sdp),
+            MediaEvent::Described(SdpType::Answer, sdp) => MediaCommand::TakeAnswer(sdp),
+            MediaEvent::Candidate(candidate) => MediaCommand::AddCandidate(candidate),
+            MediaEvent::DataOpen => return true,
+            MediaEvent::DataText(_) => return false,
+            MediaEvent::Closed => panic!("closed"),
+            MediaEvent::Failed(why) => panic!("{why}"),
+        };
+        self.command(1 - from, command);
+        false
+    }
+
+    pub fn command(&self, side: usize, command: MediaCommand) {
+        self.sides[side].media.call(self.session.clone(), command);
+    }
+
+    pub fn set_gate(&self, side: usize, gate: Gate) {
+        self.sides[side].media.set_gate(gate);
+    }
+
+    pub fn next_session(&mut self) {
+        self.calls += 1;
+        self.session = SessionId::from_bits(self.calls);
+    }
+
+    pub fn close(&self) {
+        self.command(0, MediaCommand::Close);
+        self.command(1, MediaCommand::Close);
+    }
+
+    pub fn described(&self, side: usize, kind: SdpType) -> Sdp {
+        let is_it =
+            |event: &Event| matches!(event, Event::Call(_, MediaEvent::Described(described, _)) if *described == kind);
+        match self.sides[side].wait("a description", is_it) {
+            Event::Call(_, MediaEvent::Described(_, sdp)) => sdp,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Waits until nothing but silence has reached `side` for 10 frames' time.
+    pub fn hear_nothing_more(&self, side: usize) {
+        let until = Instant::now() + LIMIT;
+        let mut last = Instant::now();
+        while last.elapsed() < Duration::from_millis(200) {
+            assert!(Instant::now() < until, "still heard");
+            match self.sides[side].events.try_recv() {
+                Ok(Event::Tone(Some(_))) => last = Instant::now(),
+                Ok(_) => {}
+                Err(_) => std::thread::sleep(Duration::from_micros(200)),
+            }
+        }
+    }
+
+    /// Waits until `side` sees a picture of this colour.
+    pub fn see(&self, side: usize, colour: [u8; 3]) {
+        let near = |seen: &[u8; 3]| seen.iter().zip(colour).all(|(seen, wanted)| seen.abs_diff(wanted) < 40);
+        let seen = |event: &Event| matches!(event, Event::Picture(picture) if near(&picture.rgb));
+        self.sides[side].wait(&format!("{colour:?}"), seen);
+    }
+
+    /// Waits until `side` hears a tone of `hz`.
+    pub fn hear(&self, side: usize, hz: f64) {
+        let heard = |event: &Event| matches!(event, Event::Tone(Some((heard, _))) if (heard - hz).abs() < hz * 0.03);
+        self.sides[side].wait(&format!("{hz} Hz"), heard);
+    }
+}

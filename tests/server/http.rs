@@ -1,0 +1,131 @@
+//! The page and its headers.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::{Running, SOON, within};
+
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
+    }
+}
+
+async fn ask(running: &Running, method: &str, path: &str, more: &str) -> Answer {
+    let mut tcp = running.tcp().await;
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nhost: localhost:{}\r\nconnection: close\r\n{more}\r\n", running.port());
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    within(SOON, "the answer", tcp.read_to_end(&mut answer)).await.unwrap();
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("a head");
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let headers =
+        lines.filter_map(|line| line.split_once(": ")).map(|(n, v)| (n.to_lowercase(), v.to_owned())).collect();
+    Answer { status, headers, body: answer[end + 4..].to_vec() }
+}
+
+#[tokio::test]
+async fn health_is_ok() {
+    let running = Running::start();
+    let answer = ask(&running, "GET", "/health", "").await;
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"OK"[..]));
+    assert!(answer.header("server").starts_with("twocan/"));
+    assert_eq!(answer.header("cache-control"), "no-store");
+}
+
+#[tokio::test]
+async fn the_page_comes_with_strict_headers() {
+    let running = Running::start();
+    let page = std::fs::read("assets/page/index.html").unwrap();
+    for path in ["/", "/?convoId=abc&farInstanceId=def", "/index.html"] {
+        let answer = ask(&running, "GET", path, "").await;
+        assert_eq!((answer.status, &answer.body), (200, &page), "{path}");
+        assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+        let policy = answer.header("content-security-policy");
+        let socket = format!("connect-src 'self' ws://localhost:{};", running.port());
+        for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", &socket] {
+            assert!(policy.contains(part), "{part} is not in {policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("permissions-policy", "microphone=(self), camera=(self)"),
+            ("cache-control", "no-cache"),
+        ] {
+            assert_eq!(answer.header(name), value);
+        }
+        assert!(answer.header("server").starts_with("twocan/"));
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_held_already_is_not_sent_again() {
+    let running = Running::start();
+    let tag = ask(&running, "GET", "/", "").await.header("etag").to_owned();
+    let again = ask(&running, "GET", "/", &format!("if-none-match: {tag}\r\n")).await;
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    assert_eq!(again.header("etag"), tag);
+    assert_eq!(ask(&running, "GET", "/", "if-none-match: \"other\"\r\n").await.status, 200);
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let running = Running::start();
+    for path in ["/", "/health", "/missing"] {
+        let (get, head) = (ask(&running, "GET", path, "").await, ask(&running, "HEAD", path, "").await);
+        assert_eq!(head.status, get.status);
+        assert!(head.body.is_empty());
+        for name in ["content-length", "content-type", "etag", "server"] {
+            assert_eq!(head.header(name), get.header(name), "{name} of {path}");
+        }
+        assert_eq!(get.header("content-length"), get.body.len().to_string());
+    }
+}
+
+#[tokio::test]
+async fn other_methods_are_refused() {
+    let running = Running::start();
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"] {
+        for path in ["/", "/health", "/missing"] {
+            let answer = ask(&running, method, path, "content-length: 0\r\n").await;
+            assert_eq!((answer.status, answer.header("allow")), (405, "GET, HEAD"), "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_the_page_can_be_had() {
+    let running = Running::start();
+    for path in [
+        "/missing",
+        "/../Cargo.toml",
+        "/%2e%2e/Cargo.toml",
+        "/..%2fCargo.toml",
+        "/assets/page/index.html",
+        "/.gitkeep",
+        "/index.html/",
+        "/index.html%00",
+        "//etc/passwd",
+        "/%ff",
+    ] {
+        assert_eq!(ask(&running, "GET", path, "").await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_is_not_asked_for_properly_is_refused_with_a_sentence() {
+    let running = Running::start();
+    let answer = ask(&running, "GET", "/ws", "upgrade: websocket\r\n").await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.starts_with(b"No WebSocket: "), "{:?}", String::from_utf8_lossy(&answer.body));
+    assert_eq!(ask(&running, "GET", "/ws", "").await.status, 404, "and is nothing to look at");
+}

@@ -1,0 +1,200 @@
+//! What a client may cost the server and the others.
+
+use std::time::Duration;
+
+use futures_util::SinkExt;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpSocket,
+    time::Instant,
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, client_async,
+    tungstenite::{
+        Message,
+        protocol::frame::{
+            Frame,
+            coding::{Data, OpCode},
+        },
+    },
+};
+
+use crate::{Client, Running, SOON, within};
+
+/// The longest message that is taken.
+const LONGEST: usize = 64 * 1024;
+
+#[tokio::test]
+async fn a_message_of_a_megabyte_is_closed_with_1009_and_ends_the_session() {
+    let running = Running::start();
+    let (mut one, mut other) = running.session("a", "b").await;
+    one.says("before").await;
+    // The server stops reading it half-way, so sending it may fail; the close frame comes all the same.
+    let _ = within(SOON, "sending", one.socket.send(text(1 << 20))).await;
+    one.is_closed(1009, "message too large").await;
+    other.hears("before").await;
+    other.is_closed(1000, "").await;
+}
+
+#[tokio::test]
+async fn one_byte_over_the_limit_is_too_large_also_in_pieces() {
+    let running = Running::start();
+    let (mut one, mut other) = running.session("a", "b").await;
+    one.sends(text(LONGEST)).await;
+    assert_eq!(other.next().await, Some(text(LONGEST)));
+    one.sends(text(LONGEST + 1)).await;
+    one.is_closed(1009, "message too large").await;
+    let mut pieces = running.registered("c").await;
+    let piece = |code, last| Message::Frame(Frame::message("x".repeat(LONGEST / 2 + 1), OpCode::Data(code), last));
+    pieces.sends(piece(Data::Text, false)).await;
+    pieces.sends(piece(Data::Continue, true)).await;
+    pieces.is_closed(1009, "message too large").await;
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf8_is_closed_with_1007() {
+    let running = Running::start();
+    let mut client = running.registered("a").await;
+    client.sends(Message::Frame(Frame::message(vec![0xff, 0xfe], OpCode::Data(Data::Text), true))).await;
+    client.is_closed(1007, "not UTF-8").await;
+}
+
+#[tokio::test]
+async fn a_slow_reader_in_a_room_loses_itself_and_nobody_else_anything() {
+    let running = Running::start();
+    let mut sender = running.in_room("sender", "tea", "").await;
+    let _slow = running.in_room("slow", "tea", "sender").await; // Never read from.
+    sender.hears("ROOM_PEER_JOINED slow").await;
+    let mut quick = running.in_room("quick", "tea", "sender slow").await;
+    sender.hears("ROOM_PEER_JOINED quick").await;
+    let bulk = format!("ROOM_PEER_MSG slow {}", "x".repeat(60_000));
+    for n in 0.. {
+        assert!(n < 2_000, "100 MB wait for one who does not read");
+        sender.says(&bulk).await;
+        sender.says(&format!("ROOM_PEER_MSG quick {n}")).await;
+        // Either the note for the quick one comes through, or first the word that the slow one is gone.
+        let note = Message::text(format!("ROOM_PEER_MSG sender {n}"));
+        let heard = quick.next().await.unwrap();
+        if heard == Message::text("ROOM_PEER_LEFT slow") {
+            assert_eq!(quick.next().await, Some(note));
+            break;
+        }
+        assert_eq!(heard, note);
+    }
+    sender.hears("ROOM_PEER_LEFT slow").await;
+    sender.asks("ROOM_PEER_LIST", "ROOM_PEER_LIST quick").await;
+    running.registered("slow").await;
+}
+
+#[tokio::test]
+async fn a_slow_reader_in_a_session_ends_it() {
+    let running = Running::start();
+    let (mut one, _slow) = running.session("a", "b").await;
+    let flood = async { while one.socket.send(text(60_000)).await.is_ok() {} };
+    within(Duration::from_secs(20), "the end of the session", flood).await;
+    running.registered("b").await;
+    running.registered("a").await;
+}
+
+#[tokio::test]
+async fn a_reader_that_makes_no_progress_for_ten_seconds_loses_itself() {
+    let running = Running::start();
+    let mut sender = running.in_room("sender", "tea", "").await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap(); // So that little of it is taken by the system.
+    let tcp = socket.connect(([127, 0, 0, 1], running.port()).into()).await.unwrap();
+    let stuck = client_async("ws://localhost/ws", MaybeTlsStream::Plain(tcp)).await.unwrap().0;
+    let mut stuck = Client { socket: stuck };
+    stuck.asks("HELLO stuck", "HELLO").await;
+    stuck.asks("ROOM tea", "ROOM_OK sender").await;
+    sender.hears("ROOM_PEER_JOINED stuck").await;
+    for _ in 0..15 {
+        sender.says(&format!("ROOM_PEER_MSG stuck {}", "x".repeat(60_000))).await; // Less than a mebibyte in all.
+    }
+    sender.has_heard_all().await;
+    let began = Instant::now();
+    sender.hears("ROOM_PEER_LEFT stuck").await;
+    let took = began.elapsed();
+    assert!((Duration::from_secs(9)..Duration::from_secs(12)).contains(&took), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_its_time_but_reads_loses_nothing() {
+    let running = Running::start();
+    let (mut one, mut other) = running.session("a", "b").await;
+    // Less than a mebibyte may wait, whatever the system's buffers hold.
+    for n in 0..200 {
+        one.says(&format!("{n} {}", "x".repeat(4_000))).await;
+    }
+    one.has_heard_all().await;
+    for n in 0..200 {
+        other.hears(&format!("{n} {}", "x".repeat(4_000))).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_or_half_a_request_is_closed() {
+    let running = Running::start();
+    let closed = async |said: &[u8]| {
+        let mut tcp = running.tcp().await;
+        tcp.write_all(said).await.unwrap();
+        let mut answer = Vec::new();
+        let read = within(Duration::from_secs(15), "the end", tcp.read_to_end(&mut answer)).await;
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{:?} {read:?}", String::from_utf8_lossy(&answer));
+    };
+    tokio::join!(
+        closed(b""),
+        closed(b"GET / HTTP/1.1\r\nhost: localhost\r\nx: "),
+        closed(b"\x16\x03\x01\x02\x00\x01"), // The beginning of TLS.
+    );
+}
+
+#[tokio::test]
+async fn a_slow_loris_one_byte_at_a_time_is_closed_too() {
+    let running = Running::start();
+    let (mut from, mut to) = running.tcp().await.into_split();
+    let drip = async {
+        for byte in b"GET / HTTP/1.1\r\nhost: localhost\r\nx: ".iter().chain(std::iter::repeat(&b'y')) {
+            if to.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await; // The pace is what is tested.
+        }
+    };
+    let mut answer = Vec::new();
+    let ended = async {
+        let _ = from.read_to_end(&mut answer).await;
+    };
+    within(Duration::from_secs(15), "the end", async {
+        tokio::select! { () = drip => {}, () = ended => {} }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_with_too_large_a_head_is_refused() {
+    let running = Running::start();
+    for head in [format!("x: {}\r\n", "y".repeat(64 * 1024)), "x: y\r\n".repeat(100)] {
+        let mut tcp = running.tcp().await;
+        let _ = tcp.write_all(format!("GET / HTTP/1.1\r\nhost: localhost\r\n{head}\r\n").as_bytes()).await;
+        let mut status = [0; 12];
+        within(SOON, "the refusal", tcp.read_exact(&mut status)).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 431");
+    }
+}
+
+fn text(bytes: usize) -> Message {
+    Message::text("x".repeat(bytes))
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_is_answered_and_harms_nobody() {
+    let running = Running::start();
+    let mut noisy: Client = running.registered("noisy").await;
+    let mut calm = running.registered("calm").await;
+    for _ in 0..5_000 {
+        noisy.sends(Message::Ping(vec![7; 100].into())).await;
+    }
+    calm.asks("ROOM tea", "ROOM_OK ").await;
+    noisy.asks("ROOM tea", "ROOM_OK calm").await;
+}
