@@ -1,9 +1,10 @@
 // Wires the page: the address, what is kept, the conversation, the socket, the media, the view.
 
+import { arrive } from "./arrival.js";
 import { Capture } from "./capture.js";
 import { Conversation } from "./conversation.js";
 import { newId } from "./ids.js";
-import { bookmark, inviteLink, readAddress } from "./invite.js";
+import { bookmark, inviteLink } from "./invite.js";
 import { Meters } from "./meter.js";
 import { CODE_LIMIT, newKey, proof, sameProof } from "./pairing.js";
 import { Peer, makeCertificate } from "./peer.js";
@@ -16,8 +17,10 @@ import { deviceWords, endingWords, obstacles, offlineWords, stateWords } from ".
 
 /** How often levels are drawn while something is open, in milliseconds. */
 const LEVEL_EVERY = 50;
-/** How long the far side may be gone from the server before the page says that it does not answer. */
+/** How long the server may be gone before the page says so, in milliseconds. */
 const OFFLINE_GRACE = 1500;
+/** How often the wait for the server is counted down. */
+const COUNT_EVERY = 500;
 
 /** What a person is told of the line to the server. */
 const LINES = {
@@ -31,40 +34,6 @@ const LINES = {
 };
 
 const now = () => performance.now();
-
-/** Where this page stands: decided once, from the address and what is kept. */
-function arrive() {
-  const { convo, far, key, broken } = readAddress(location.href);
-  // The key must not stay in the address bar, nor in the history.
-  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
-  if (!window.isSecureContext) return { obstacle: "insecure" };
-  if (convo === null) return broken ? { obstacle: "broken" } : begin();
-  const kept = store.loadConversation(convo);
-  if (kept) return { convo, ...kept };
-  const code = store.loadCode(convo);
-  if (code) return resume(convo, code);
-  if (broken) return { obstacle: "broken" };
-  return far === null ? { convo, obstacle: "unknown" } : accept(convo, far, key);
-}
-
-function begin() {
-  const convo = newId();
-  const code = { me: newId(), key: newKey(), made: Date.now(), name: "" };
-  store.saveCode(convo, code);
-  return { convo, ...code };
-}
-
-function resume(convo, code) {
-  if (Date.now() - code.made < CODE_LIMIT) return { convo, ...code, farOfCode: code.far, far: undefined };
-  store.eraseCode(convo);
-  return { convo, name: code.name, obstacle: code.far ? "refused" : "expired" };
-}
-
-function accept(convo, far, key) {
-  const code = { me: newId(), far, key, made: Date.now(), name: "" };
-  store.saveCode(convo, code);
-  return { convo, ...code, farOfCode: far, far: undefined };
-}
 
 class Page {
   constructor(place) {
@@ -133,7 +102,15 @@ class Page {
       const wait = Math.min(Math.max(0, deadline - now()), 0x7fffffff);
       this.timer = setTimeout(() => this.handle({ type: "deadline" }), wait);
     }
+    this.countDown();
     this.draw();
+  }
+
+  /** While the server is gone, what is told of it changes with time alone. */
+  countDown() {
+    const isGone = this.conversation.line.kind === "offline";
+    if (!isGone) clearInterval(this.counting);
+    this.counting = isGone ? (this.counting ?? setInterval(() => this.draw(), COUNT_EVERY)) : null;
   }
 
   perform(output) {
@@ -263,6 +240,7 @@ class Page {
   // ── the person ──
 
   act({ type, on, name }) {
+    if (!this.conversation && type !== "newCode") return;
     switch (type) {
       case "toggle":
         return this.handle({ type: this.conversation.paused ? "unpause" : "pause" });
@@ -339,7 +317,7 @@ class Page {
     if (this.notice) return this.notice;
     const isLost = backoff.since !== null && now() - backoff.since > OFFLINE_GRACE;
     const seconds = line.kind === "offline" ? Math.round((line.until - now()) / 1000) : 0;
-    return isLost ? { text: offlineWords(seconds), kind: "warning", action: null } : null;
+    return isLost ? { ...offlineWords(seconds), kind: "warning", action: null } : null;
   }
 }
 
