@@ -144,6 +144,8 @@ fn tell_again(sink: &gst::Element) {
         pad.send_event(event.clone());
         ControlFlow::Continue(gst::EventForeachAction::Keep)
     });
+    // What refused something before is asked again.
+    before.mark_reconfigure();
 }
 
 fn assemble(
