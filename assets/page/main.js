@@ -1,13 +1,15 @@
 // Wires the page: the address, what is kept, the conversation, the socket, the media, the view.
 
+import { arrive } from "./arrival.js";
 import { Capture } from "./capture.js";
 import { Conversation } from "./conversation.js";
 import { newId } from "./ids.js";
-import { bookmark, inviteLink, readAddress } from "./invite.js";
+import { bookmark, inviteLink } from "./invite.js";
+import { Meters } from "./meter.js";
 import { CODE_LIMIT, newKey, proof, sameProof } from "./pairing.js";
 import { Peer, makeCertificate } from "./peer.js";
+import { Silence } from "./silence.js";
 import { Socket, socketUrl } from "./socket.js";
-import { Sound } from "./sound.js";
 import * as store from "./store.js";
 import { takeConversation } from "./tabs.js";
 import { draw, drawLevel, listen, play, setAudible } from "./view.js";
@@ -15,8 +17,10 @@ import { deviceWords, endingWords, obstacles, offlineWords, stateWords } from ".
 
 /** How often levels are drawn while something is open, in milliseconds. */
 const LEVEL_EVERY = 50;
-/** How long the far side may be gone from the server before the page says that it does not answer. */
+/** How long the server may be gone before the page says so, in milliseconds. */
 const OFFLINE_GRACE = 1500;
+/** How often the wait for the server is counted down. */
+const COUNT_EVERY = 500;
 
 /** What a person is told of the line to the server. */
 const LINES = {
@@ -31,40 +35,6 @@ const LINES = {
 
 const now = () => performance.now();
 
-/** Where this page stands: decided once, from the address and what is kept. */
-function arrive() {
-  const { convo, far, key, broken } = readAddress(location.href);
-  // The key must not stay in the address bar, nor in the history.
-  if (location.hash) history.replaceState(null, "", location.pathname + location.search);
-  if (!window.isSecureContext) return { obstacle: "insecure" };
-  if (convo === null) return broken ? { obstacle: "broken" } : begin();
-  const kept = store.loadConversation(convo);
-  if (kept) return { convo, ...kept };
-  const code = store.loadCode(convo);
-  if (code) return resume(convo, code);
-  if (broken) return { obstacle: "broken" };
-  return far === null ? { convo, obstacle: "unknown" } : accept(convo, far, key);
-}
-
-function begin() {
-  const convo = newId();
-  const code = { me: newId(), key: newKey(), made: Date.now(), name: "" };
-  store.saveCode(convo, code);
-  return { convo, ...code };
-}
-
-function resume(convo, code) {
-  if (Date.now() - code.made < CODE_LIMIT) return { convo, ...code, farOfCode: code.far, far: undefined };
-  store.eraseCode(convo);
-  return { convo, name: code.name, obstacle: code.far ? "refused" : "expired" };
-}
-
-function accept(convo, far, key) {
-  const code = { me: newId(), far, key, made: Date.now(), name: "" };
-  store.saveCode(convo, code);
-  return { convo, ...code, farOfCode: far, far: undefined };
-}
-
 class Page {
   constructor(place) {
     this.place = place;
@@ -72,8 +42,9 @@ class Page {
     this.name = store.asName(place.name);
     this.peer = null;
     this.farTracks = { audio: null, video: null };
-    this.meters = { own: null, far: null };
-    this.sound = new Sound();
+    this.meters = new Meters();
+    this.meterOf = { own: null, far: null };
+    this.silence = new Silence();
     this.capture = new Capture({
       changed: (kind, track) => this.captured(kind, track),
       failed: (kind, error) => this.warn(deviceWords(kind, error)),
@@ -131,7 +102,15 @@ class Page {
       const wait = Math.min(Math.max(0, deadline - now()), 0x7fffffff);
       this.timer = setTimeout(() => this.handle({ type: "deadline" }), wait);
     }
+    this.countDown();
     this.draw();
+  }
+
+  /** While the server is gone, what is told of it changes with time alone. */
+  countDown() {
+    const isGone = this.conversation.line.kind === "offline";
+    if (!isGone) clearInterval(this.counting);
+    this.counting = isGone ? (this.counting ?? setInterval(() => this.draw(), COUNT_EVERY)) : null;
   }
 
   perform(output) {
@@ -201,12 +180,12 @@ class Page {
     this.peer?.close();
     this.peer = null;
     for (const kind of ["audio", "video"]) this.received(kind, null);
-    if (this.conversation.paused) this.sound.stop();
+    this.silence.stop();
   }
 
   openGate() {
     this.warn(null);
-    this.sound.start();
+    this.meters.start();
     this.capture.open();
     setAudible(true);
     this.meter("far", this.farTracks.audio);
@@ -219,16 +198,22 @@ class Page {
     this.meter("far", null);
     clearInterval(this.levels);
     this.levels = null;
-    if (!this.peer) this.sound.stop();
+    this.meters.stop();
   }
 
   captured(kind, track) {
     if (kind === "audio") this.meter("own", track);
     else play("own-video", track);
     this.draw();
-    // Silence goes on in place of the microphone: were nothing sent, the far side's jitter buffer would take the
-    // pause for delay, and keep it.
-    return this.peer?.use(kind, track ?? (kind === "audio" ? this.sound.silentTrack() : null));
+    return kind === "audio" ? this.sendSound(track) : this.peer?.use(kind, track);
+  }
+
+  /** Sends the microphone's track, or silence when there is none. */
+  async sendSound(track) {
+    if (!this.peer) return;
+    if (!track) this.silence.start();
+    await this.peer.use("audio", track ?? this.silence.track);
+    if (track && this.capture.tracks.audio === track) this.silence.stop();
   }
 
   received(kind, track) {
@@ -243,18 +228,19 @@ class Page {
   }
 
   meter(side, track) {
-    this.meters[side]?.close();
-    this.meters[side] = track ? this.sound.meter(track) : null;
+    this.meterOf[side]?.close();
+    this.meterOf[side] = track ? this.meters.meter(track) : null;
     if (!track) drawLevel(side, -Infinity);
   }
 
   drawLevels() {
-    for (const [side, meter] of Object.entries(this.meters)) if (meter) drawLevel(side, meter.level());
+    for (const [side, meter] of Object.entries(this.meterOf)) if (meter) drawLevel(side, meter.level());
   }
 
   // ── the person ──
 
   act({ type, on, name }) {
+    if (!this.conversation && type !== "newCode") return;
     switch (type) {
       case "toggle":
         return this.handle({ type: this.conversation.paused ? "unpause" : "pause" });
@@ -331,7 +317,7 @@ class Page {
     if (this.notice) return this.notice;
     const isLost = backoff.since !== null && now() - backoff.since > OFFLINE_GRACE;
     const seconds = line.kind === "offline" ? Math.round((line.until - now()) / 1000) : 0;
-    return isLost ? { text: offlineWords(seconds), kind: "warning", action: null } : null;
+    return isLost ? { ...offlineWords(seconds), kind: "warning", action: null } : null;
   }
 }
 

@@ -66,9 +66,13 @@ export class Peer {
   }
 
   /** Sends `track` from now on; null sends nothing. */
-  use(kind, track) {
+  async use(kind, track) {
     this.tracks[kind] = track;
-    return this.senders[kind]?.replaceTrack(track).catch(() => {});
+    const sender = this.senders[kind];
+    if (!sender) return;
+    // Sound that follows on sound must not leave a hole: what is sent now goes on until the new one flows.
+    if (kind === "audio" && track && sender.track) await flowing(track);
+    if (this.tracks[kind] === track) await sender.replaceTrack(track).catch(() => {});
   }
 
   close() {
@@ -131,4 +135,13 @@ export class Peer {
 function askForShortPackets(sdp) {
   const opus = /^a=rtpmap:(\d+) opus\//im.exec(sdp)?.[1];
   return opus ? sdp.replace(new RegExp(`^a=fmtp:${opus} .*\r\n`, "m"), "$&a=ptime:10\r\n") : sdp;
+}
+
+/** Resolves when the first samples of `track` are there, which is later than the track itself. */
+async function flowing(track) {
+  if (!("MediaStreamTrackProcessor" in window)) return;
+  const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
+  const { value } = await reader.read();
+  value?.close();
+  reader.cancel();
 }

@@ -1,11 +1,14 @@
 // What the browser keeps: for ever of a conversation that is paired, for this tab only of a code that waits.
 
+import { parseId } from "./ids.js";
+import { parseKey } from "./pairing.js";
+
 const NAME_LIMIT = 80;
 
 /** What is kept of `convo`: `{ me, far, name, camera }`; null if it is not known here, or not readable. */
 export function loadConversation(convo) {
   const kept = read(localStorage, convo);
-  return kept && typeof kept.me === "string" && typeof kept.far === "string" ? kept : null;
+  return kept && parseId(kept.me) && parseId(kept.far) ? kept : null;
 }
 
 export function saveConversation(convo, kept) {
@@ -14,18 +17,18 @@ export function saveConversation(convo, kept) {
 
 /** The conversations kept here, by name: `[{ convo, name }]`. */
 export function listConversations() {
-  const convos = Object.keys(localStorage).filter((key) => /^[a-z2-7]{26}$/.test(key));
+  const convos = Object.keys(localStorage).filter((key) => parseId(key) === key);
   return convos
     .map((convo) => ({ convo, name: loadConversation(convo)?.name }))
-    .filter(({ name }) => name !== undefined)
+    .filter(({ name }) => typeof name === "string")
     .sort((a, b) => a.name.localeCompare(b.name));
 }
 
 /** The code that waits in this tab: `{ me, key, made, name }`, and `far` where this side came by a link. */
 export function loadCode(convo) {
   const kept = read(sessionStorage, codeKey(convo));
-  const whole = kept && typeof kept.me === "string" && typeof kept.key === "string" && Number.isFinite(kept.made);
-  return whole ? kept : null;
+  const whole = kept && parseId(kept.me) && parseKey(kept.key) && Number.isFinite(kept.made);
+  return whole && (kept.far === undefined || parseId(kept.far)) ? kept : null;
 }
 
 export function saveCode(convo, kept) {

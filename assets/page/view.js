@@ -120,6 +120,7 @@ function drawControls({ paused, muted, camera, call, canUnpause, showOwn, showFa
 function drawNotice(notice) {
   show("notice", notice !== null);
   text("notice-text", notice?.text ?? "");
+  text("notice-aside", notice?.aside ?? "");
   for (const action of ["take-over", "new-code", "start-new", "dismiss"]) show(action, notice?.action === action);
   attribute(element("notice"), "data-kind", notice?.kind ?? "");
 }

@@ -76,13 +76,9 @@ export const obstacles = {
   },
   expired: { text: "The code was not used for a day, and is erased.", action: "new-code" },
   taken: { text: "This conversation is open in another tab or window.", action: "take-over" },
-  own: {
-    text: "This is the link for the other side. Open it on another device, or in another browser.",
-  },
 };
 
-/** That the server does not answer, and when it is tried again. */
+/** That the server does not answer; `aside`, which is not read out at every change, says when it is tried again. */
 export function offlineWords(seconds) {
-  const when = seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again…";
-  return `The server does not answer. ${when}`;
+  return { text: "The server does not answer. Trying again", aside: seconds > 0 ? ` in ${seconds} s.` : "…" };
 }

@@ -1,6 +1,7 @@
 //! From the network to the speaker and the window, with both behind a lock.
 
 use std::{
+    ops::ControlFlow,
     sync::{
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
@@ -97,7 +98,11 @@ impl Chain {
 
     /// Lets pass what the opened sink can take now.
     pub(super) fn admit(&self) {
-        self.ready.set(self.sink.as_ref().is_some_and(|sink| !sink.is_locked_state()));
+        let opened = self.sink.as_ref().filter(|sink| !sink.is_locked_state());
+        if let Some(sink) = opened.filter(|_| !self.ready.is_set()) {
+            tell_again(sink);
+        }
+        self.ready.set(opened.is_some());
     }
 
     /// Shuts the sink between two buffers.
@@ -130,6 +135,17 @@ impl Chain {
         // Without a link yet there is nobody to ask, and no need: a first picture is whole.
         let _ = self.entry.push_event(gst::event::CustomUpstream::new(request));
     }
+}
+
+/// Tells a sink that was shut what its stream is: it forgot format and segment, and nobody says them twice.
+fn tell_again(sink: &gst::Element) {
+    let Some((pad, before)) = sink.static_pad("sink").and_then(|pad| Some((pad.clone(), pad.peer()?))) else { return };
+    before.sticky_events_foreach(|event| {
+        pad.send_event(event.clone());
+        ControlFlow::Continue(gst::EventForeachAction::Keep)
+    });
+    // What refused something before is asked again.
+    before.mark_reconfigure();
 }
 
 fn assemble(

@@ -27,13 +27,14 @@ impl Flag {
     }
 }
 
-/// Lets buffers through `pad` only while every flag is set, and never the end of a stream: the call outlives a device.
+/// Lets buffers, and word of missing ones, through `pad` only while every flag is set; what tells of the stream always,
+/// but never its end: the call outlives a device.
 pub(super) fn pass_while(pad: &gst::Pad, flags: Vec<Flag>) {
     let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(mask, move |_, info| {
         let pass = match info.event() {
-            Some(event) => event.type_() != gst::EventType::Eos,
-            None => flags.iter().all(Flag::is_set),
+            Some(event) if event.type_().is_sticky() => event.type_() != gst::EventType::Eos,
+            Some(_) | None => flags.iter().all(Flag::is_set),
         };
         if pass { gst::PadProbeReturn::Ok } else { swallow(info) }
     });

@@ -1,10 +1,8 @@
-// The page's one AudioContext: silence to send while paused in a call, and the meters. It runs only when needed, and
-// opens no speaker.
+// The meters. Their AudioContext runs while this side is unpaused and at no other time, and opens no speaker.
 
-export class Sound {
+export class Meters {
   constructor() {
     this.context = null;
-    this.silence = null;
   }
 
   /** Must be called in the handler of a key or click the first time, or browsers leave it suspended. */
@@ -15,19 +13,6 @@ export class Sound {
 
   stop() {
     this.context?.suspend().catch(() => {});
-  }
-
-  /** A track of silence; null before the first `start`. */
-  silentTrack() {
-    if (this.context === null) return null;
-    if (this.silence === null) {
-      const destination = new MediaStreamAudioDestinationNode(this.context, { channelCount: 1 });
-      const source = new ConstantSourceNode(this.context, { offset: 0 });
-      source.connect(destination);
-      source.start();
-      [this.silence] = destination.stream.getAudioTracks();
-    }
-    return this.silence;
   }
 
   /** A meter of `track`: `level()` in dBFS, `close()`. */
@@ -51,7 +36,7 @@ export class Sound {
 
 function makeContext() {
   try {
-    return new AudioContext({ sampleRate: 48000, sinkId: { type: "none" } });
+    return new AudioContext({ sinkId: { type: "none" } });
   } catch {
     return new AudioContext();
   }
