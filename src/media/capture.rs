@@ -7,7 +7,8 @@ use gstreamer::{self as gst, prelude::*};
 use super::{
     MediaError,
     devices::{Colour, Origin},
-    probe::{self, Flag},
+    gate,
+    probe::{self, Flag, Tail},
 };
 
 /// Sound between the device and the codec.
@@ -22,6 +23,8 @@ pub(super) struct Chain {
     pub(super) source: Option<gst::Element>,
     /// What mutes it without stopping it; sound only.
     pub(super) volume: Option<gst::Element>,
+    /// The silence that ends what was said; sound only.
+    tail: Option<Tail>,
     payloader: gst::Element,
     caps: gst::Element,
     format: Format,
@@ -34,8 +37,13 @@ enum Format {
 }
 
 impl Chain {
-    /// Opus from the microphone, in frames of 20 ms; passes only while all `flags` are set.
-    pub(super) fn sound(pipeline: &gst::Pipeline, from: Option<&Origin>, flags: Vec<Flag>) -> Result<Self, MediaError> {
+    /// Opus from the microphone, in frames of 20 ms; passes only while both flags are set.
+    pub(super) fn sound(
+        pipeline: &gst::Pipeline,
+        from: Option<&Origin>,
+        open: &Flag,
+        connected: &Flag,
+    ) -> Result<Self, MediaError> {
         let level = element("level").name("own-level").property("interval", 100_000_000_u64).build()?;
         let volume = element("volume").build()?;
         let encoder = element("opusenc")
@@ -57,16 +65,17 @@ impl Chain {
             caps.clone(),
         ];
         assemble(pipeline, source.as_ref(), &chain)?;
-        probe::pass_while(&pad(&encoder, "sink")?, flags);
+        let tail = probe::pass_sound_while(&pad(&encoder, "sink")?, open.clone(), connected.clone());
         probe::drop_stale(&pad(&payloader, "sink")?);
-        Ok(Self { source, volume: Some(volume), payloader, caps, format: Format::Opus })
+        Ok(Self { source, volume: Some(volume), tail: Some(tail), payloader, caps, format: Format::Opus })
     }
 
-    /// VP8 from the camera, 640×480 at 30 frames a second; passes only while all `flags` are set.
+    /// VP8 from the camera, 640×480 at 30 frames a second; passes only while both flags are set.
     pub(super) fn picture(
         pipeline: &gst::Pipeline,
         from: Option<&Origin>,
-        flags: Vec<Flag>,
+        open: &Flag,
+        connected: &Flag,
     ) -> Result<Self, MediaError> {
         let encoder = element("vp8enc")
             .property("deadline", 1_i64)
@@ -99,10 +108,17 @@ impl Chain {
             caps.clone(),
         ];
         assemble(pipeline, source.as_ref(), &chain)?;
-        probe::pass_while(&pad(&encoder, "sink")?, flags);
+        probe::pass_while(&pad(&encoder, "sink")?, vec![open.clone(), connected.clone()]);
         // Before the encoder: a picture that was encoded is one that later ones build upon.
         probe::drop_stale(&pad(&encoder, "sink")?);
-        Ok(Self { source, volume: None, payloader, caps, format: Format::Vp8 })
+        Ok(Self { source, volume: None, tail: None, payloader, caps, format: Format::Vp8 })
+    }
+
+    /// Closes the device, once what was said is rounded off with silence.
+    pub(super) fn shut(&self) {
+        let Some(source) = self.source.as_ref().filter(|source| !source.is_locked_state()) else { return };
+        self.tail.iter().for_each(Tail::wait);
+        gate::shut(source);
     }
 
     /// Sends under this payload type; the caps are complete, or webrtcbin would leave the media section out.

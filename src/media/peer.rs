@@ -83,6 +83,7 @@ impl Peer {
         pipeline.set_latency(gst::ClockTime::from_mseconds(PLAYOUT_MS));
         let webrtc = make_webrtcbin(options)?;
         pipeline.add(&webrtc)?;
+        // Before the connection stands nothing is sent: it would pile up and go out in one burst.
         let connected = Flag::default();
         let devices = make_chains(&pipeline, ends, open, &connected, events)?;
         let peer = Self {
@@ -372,13 +373,11 @@ fn make_chains(
     connected: &Flag,
     events: &Sender<Event>,
 ) -> Result<Devices, MediaError> {
-    // Before the connection stands nothing is sent: it would pile up and go out in one burst.
-    let sending = || vec![open.clone(), connected.clone()];
     let receiving = || vec![open.clone()];
     Ok(Devices {
         pipeline: pipeline.downgrade(),
-        microphone: capture::Chain::sound(pipeline, ends.microphone.as_ref(), sending())?,
-        camera: capture::Chain::picture(pipeline, ends.camera.as_ref(), sending())?,
+        microphone: capture::Chain::sound(pipeline, ends.microphone.as_ref(), open, connected)?,
+        camera: capture::Chain::picture(pipeline, ends.camera.as_ref(), open, connected)?,
         speaker: playback::Chain::sound(pipeline, ends.speaker.as_ref(), receiving(), events)?,
         window: playback::Chain::picture(pipeline, ends.window.as_ref(), receiving(), events)?,
     })
