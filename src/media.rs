@@ -9,6 +9,7 @@ mod gate;
 mod peer;
 mod playback;
 mod probe;
+mod report;
 mod session;
 
 use std::{net::IpAddr, sync::mpsc, thread::JoinHandle};

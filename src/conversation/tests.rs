@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::negotiation::{Sdp, SdpType};
+use crate::{
+    call::{Ending, MediaCommand, MediaEvent, Phase},
+    negotiation::{Sdp, SdpType},
+    pairing::PairingKey,
+};
 
 const LATENCY: Duration = Duration::from_millis(10);
 

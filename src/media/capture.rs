@@ -53,7 +53,7 @@ impl Chain {
             .build()?;
         let payloader = element("rtpopuspay").property("perfect-rtptime", false).build()?;
         let caps = element("capsfilter").build()?;
-        let source = from.map(source).transpose()?;
+        let source = from.map(|origin| source(origin, "microphone")).transpose()?;
         let chain = [
             element("audioconvert").build()?,
             element("audioresample").build()?,
@@ -89,7 +89,7 @@ impl Chain {
             .build()?;
         let payloader = element("rtpvp8pay").property_from_str("picture-id-mode", "15-bit").build()?;
         let caps = element("capsfilter").build()?;
-        let source = from.map(source).transpose()?;
+        let source = from.map(|origin| source(origin, "camera")).transpose()?;
         // On a machine that is too busy, whole pictures are left out before any work is done on them.
         let newest = element("queue")
             .property_from_str("leaky", "downstream")
@@ -141,7 +141,7 @@ impl Chain {
     }
 }
 
-fn source(origin: &Origin) -> Result<gst::Element, MediaError> {
+fn source(origin: &Origin, name: &str) -> Result<gst::Element, MediaError> {
     let source = match origin {
         Origin::Device(device) => {
             let source = device.create_element(None)?;
@@ -166,6 +166,7 @@ fn source(origin: &Origin) -> Result<gst::Element, MediaError> {
         }
         Origin::Report | Origin::Window => return Err(MediaError::Setup("nothing to record from".into())),
     };
+    source.set_property("name", name);
     // Locked, the pipeline leaves it closed whatever the pipeline itself does.
     source.set_locked_state(true);
     Ok(source)

@@ -16,11 +16,12 @@ use gstreamer_webrtc::{
 };
 
 use super::{
-    Event, MediaError, Options, Side, capture,
+    Event, MediaError, Options, capture,
     devices::Ends,
     gate::{self, Devices},
     playback,
     probe::Flag,
+    report::{self, Reporter},
 };
 use crate::{
     call::MediaEvent,
@@ -44,21 +45,6 @@ const OFFERED: PayloadTypes = PayloadTypes { opus: 111, vp8: 96 };
 struct PayloadTypes {
     opus: u8,
     vp8: u8,
-}
-
-/// Sends what happens on one connection under the id of the call that uses it, once one does.
-#[derive(Debug, Clone)]
-struct Reporter {
-    session: Arc<OnceLock<SessionId>>,
-    events: Sender<Event>,
-}
-
-impl Reporter {
-    fn tell(&self, event: MediaEvent) {
-        if let Some(session) = self.session.get() {
-            let _ = self.events.try_send(Event::Call(session.clone(), event));
-        }
-    }
 }
 
 /// One connection, connected or not yet.
@@ -92,7 +78,7 @@ impl Peer {
             senders: [devices.microphone.clone(), devices.camera.clone()],
             devices: Some(devices),
             channel: Arc::default(),
-            reporter: Reporter { session: Arc::default(), events: events.clone() },
+            reporter: Reporter::new(events.clone()),
         };
         peer.set_state(gst::State::Ready)?;
         peer.link_senders()?;
@@ -103,7 +89,7 @@ impl Peer {
 
     /// Gives the connection to a call, and its devices to the gate.
     pub(super) fn assign(&mut self, session: SessionId, gate: &gate::Handle) {
-        let _ = self.reporter.session.set(session);
+        self.reporter.assign(session);
         if let Some(devices) = self.devices.take() {
             gate.attach(devices);
         }
@@ -117,7 +103,7 @@ impl Peer {
 
     /// Whether it is the connection of this call.
     pub(super) fn belongs_to(&self, session: &SessionId) -> bool {
-        self.reporter.session.get() == Some(session)
+        self.reporter.session() == Some(session)
     }
 
     /// Makes an offer, tells it, and begins to look for ways to the far side.
@@ -260,7 +246,7 @@ impl Peer {
             None
         });
         self.link_receivers();
-        self.listen_to_bus();
+        report::listen(&self.pipeline, &self.reporter);
     }
 
     fn link_receivers(&self) {
@@ -280,24 +266,6 @@ impl Peer {
             {
                 tracing::warn!(%error, "what the far side sends cannot be taken");
             }
-        });
-    }
-
-    fn listen_to_bus(&self) {
-        let (reporter, pipeline) = (self.reporter.clone(), self.pipeline.downgrade());
-        let Some(bus) = self.pipeline.bus() else { return };
-        bus.set_sync_handler(move |_, message| {
-            let message = message.view();
-            if let gst::MessageView::Element(element) = message {
-                report_level(element, &reporter.events);
-            } else if let gst::MessageView::Error(error) = message {
-                report_error(error, &reporter);
-            } else if let gst::MessageView::Latency(_) = message
-                && let Some(pipeline) = pipeline.upgrade()
-            {
-                pipeline.call_async(|pipeline| drop(pipeline.recalculate_latency()));
-            }
-            gst::BusSyncReply::Drop
         });
     }
 
@@ -411,31 +379,6 @@ fn is_open(channel: &WebRTCDataChannel) -> bool {
 
 fn media_of(pad: &gst::Pad) -> Option<String> {
     pad.current_caps()?.structure(0)?.get::<String>("media").ok()
-}
-
-fn report_level(message: &gst::message::Element, events: &Sender<Event>) {
-    let side = match message.src().map(|source| source.name()).as_deref() {
-        Some("own-level") => Side::Own,
-        Some("far-level") => Side::Far,
-        _ => return,
-    };
-    let rms = message.structure().and_then(|level| level.get::<glib::ValueArray>("rms").ok());
-    if let Some(db) = rms.and_then(|rms| rms.first()?.get::<f64>().ok()) {
-        let _ = events.try_send(Event::Level { side, db: db.clamp(-100.0, 0.0) });
-    }
-}
-
-fn report_error(error: &gst::message::Error, reporter: &Reporter) {
-    let path = error.src().map(|source| source.path_string().to_string()).unwrap_or_default();
-    tracing::debug!(path, error = %error.error(), "an element failed");
-    if path.contains("sctp") {
-        // How webrtcbin shows that a browser closed its end.
-        reporter.tell(MediaEvent::Closed);
-    } else if path.contains("webrtcbin") {
-        reporter.tell(MediaEvent::Failed("the connection broke".into()));
-    } else {
-        let _ = reporter.events.try_send(Event::Notice("a device failed: going on without it".into()));
-    }
 }
 
 fn parse(sdp: &Sdp) -> Result<SDPMessage, MediaError> {

@@ -180,7 +180,7 @@ fn speaker(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, Medi
         }
         Origin::Report | Origin::Tone(_) | Origin::Picture(_) | Origin::Window => tone_report(events.clone())?,
     };
-    Ok(locked(sink))
+    Ok(locked(sink, "speaker"))
 }
 
 fn window(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, MediaError> {
@@ -195,12 +195,13 @@ fn window(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, Media
         }
         Origin::Report | Origin::Tone(_) | Origin::Picture(_) | Origin::Device(_) => picture_report(events.clone())?,
     };
-    Ok(locked(sink))
+    Ok(locked(sink, "window"))
 }
 
 /// Locked, so that the pipeline leaves it closed; never waited for, as it opens while everything else is running; and
 /// without the 20 ms that sinks like to have in hand.
-fn locked(sink: gst::Element) -> gst::Element {
+fn locked(sink: gst::Element, name: &str) -> gst::Element {
+    sink.set_property("name", name);
     if sink.find_property("async").is_some() {
         sink.set_property("async", false);
     }
