@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use async_std::channel::{Receiver, Sender, bounded, unbounded as channel};
+pub use async_std::channel::{Receiver, Sender, bounded as channel};
 use async_std::{future, task};
 
 /// A running task; dropping it lets the task run on.

@@ -235,7 +235,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             gst::init().expect("GStreamer");
-            let (events, _) = rt::channel();
+            let (events, _) = rt::channel(64);
             let (gate, _) = start(events.clone()).expect("a thread");
             let ends = Ends {
                 microphone: Some(Origin::Tone(440.0)),

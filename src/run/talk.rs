@@ -33,6 +33,11 @@ const CODE_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the far side gets to hear that this one hangs up before the program ends: 500 ms.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// Events of the media that wait to be looked at: 4096, some 30 s of everything they tell; more are lost.
+const MEDIA_BACKLOG: usize = 4096;
+/// Lines of the server that wait to be looked at: 16; then it is not read from.
+const SOCKET_BACKLOG: usize = 16;
+
 /// What `twocan talk` was asked for.
 #[derive(Debug)]
 pub struct Options {
@@ -135,9 +140,9 @@ impl Talk {
             camera: Switch::On,
             seed: random()?,
         });
-        let (media_sender, media_events) = rt::channel();
+        let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
         let media = Media::start(options.media, media_sender)?;
-        let (socket_sender, socket_events) = rt::channel();
+        let (socket_sender, socket_events) = rt::channel(SOCKET_BACKLOG);
         let mut talk = Self {
             bookmarks,
             bookmark,
