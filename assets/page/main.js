@@ -211,8 +211,9 @@ class Page {
   /** Sends the microphone's track, or silence when there is none. */
   async sendSound(track) {
     if (!this.peer) return;
+    const sound = track ?? this.silence.track;
     if (!track) this.silence.start();
-    await this.peer.use("audio", track ?? this.silence.track);
+    await this.peer.use("audio", sound);
     if (track && this.capture.tracks.audio === track) this.silence.stop();
   }
 
