@@ -2,7 +2,7 @@
 //!
 //! The chains are complete before any device is open, so that opening one needs no negotiation.
 
-use gstreamer::{self as gst, prelude::*};
+use gstreamer::{self as gst, glib, prelude::*};
 
 use super::{
     MediaError,
@@ -28,6 +28,8 @@ pub(super) struct Chain {
     payloader: gst::Element,
     caps: gst::Element,
     format: Format,
+    /// The RTP synchronisation source.
+    source_id: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +69,15 @@ impl Chain {
         assemble(pipeline, source.as_ref(), &chain)?;
         let tail = probe::pass_sound_while(&pad(&encoder, "sink")?, open.clone(), connected.clone());
         probe::drop_stale(&pad(&payloader, "sink")?);
-        Ok(Self { source, volume: Some(volume), tail: Some(tail), payloader, caps, format: Format::Opus })
+        Ok(Self {
+            source,
+            volume: Some(volume),
+            tail: Some(tail),
+            payloader,
+            caps,
+            format: Format::Opus,
+            source_id: glib::random_int(),
+        })
     }
 
     /// VP8 from the camera, 640×480 at 30 frames a second; passes only while both flags are set.
@@ -111,7 +121,15 @@ impl Chain {
         probe::pass_while(&pad(&encoder, "sink")?, vec![open.clone(), connected.clone()]);
         // Before the encoder: a picture that was encoded is one that later ones build upon.
         probe::drop_stale(&pad(&encoder, "sink")?);
-        Ok(Self { source, volume: None, tail: None, payloader, caps, format: Format::Vp8 })
+        Ok(Self {
+            source,
+            volume: None,
+            tail: None,
+            payloader,
+            caps,
+            format: Format::Vp8,
+            source_id: glib::random_int(),
+        })
     }
 
     /// Closes the device, once what was said is rounded off with silence.
@@ -121,16 +139,15 @@ impl Chain {
         gate::shut(source);
     }
 
-    /// Sends under this payload type; the caps are complete, or webrtcbin would leave the media section out.
+    /// Sends under this payload type; the caps are complete, or webrtcbin would leave the media section out, and name
+    /// the source, or it would announce another one, which browsers then wait for.
     pub(super) fn set_payload_type(&self, payload: u8) {
-        let caps = match self.format {
-            Format::Opus => format!(
-                "application/x-rtp,media=audio,encoding-name=OPUS,clock-rate=48000,encoding-params=(string)2,payload={payload}"
-            ),
-            Format::Vp8 => {
-                format!("application/x-rtp,media=video,encoding-name=VP8,clock-rate=90000,payload={payload}")
-            }
+        let format = match self.format {
+            Format::Opus => "media=audio,encoding-name=OPUS,clock-rate=48000,encoding-params=(string)2",
+            Format::Vp8 => "media=video,encoding-name=VP8,clock-rate=90000",
         };
+        let source = self.source_id;
+        let caps = format!("application/x-rtp,{format},payload={payload},ssrc=(uint){source}");
         self.payloader.set_property("pt", u32::from(payload));
         self.caps.set_property_from_str("caps", &caps);
     }
