@@ -107,7 +107,7 @@ impl From<glib::BoolError> for MediaError {
 /// The handle to sound and picture; dropping it closes every device and every connection.
 #[derive(Debug)]
 pub struct Media {
-    session: mpsc::Sender<session::Command>,
+    session: mpsc::SyncSender<session::Command>,
     gate: gate::Handle,
     threads: Vec<JoinHandle<()>>,
 }
@@ -124,7 +124,9 @@ impl Media {
 
     /// Carries out what a call asks.
     pub fn call(&self, session: SessionId, command: MediaCommand) {
-        let _ = self.session.send(session::Command::Call(session, command));
+        if self.session.try_send(session::Command::Call(session, command)).is_err() {
+            tracing::warn!("the media are asked for more than they can do");
+        }
     }
 
     /// Opens or closes the gate; closed, nothing passes from this moment on.

@@ -7,7 +7,7 @@ use gstreamer::{self as gst, glib, prelude::*};
 use super::{
     MediaError,
     devices::{Colour, Origin},
-    gate,
+    gate::{self, Device, Passes, Unopened},
     probe::{self, Flag, Tail},
 };
 
@@ -21,8 +21,6 @@ const RAW_PICTURE: &str = "video/x-raw,width=640,height=480,framerate=30/1,pixel
 pub(super) struct Chain {
     /// The device, locked and closed; `None` when there is none.
     pub(super) source: Option<gst::Element>,
-    /// What mutes it without stopping it; sound only.
-    pub(super) volume: Option<gst::Element>,
     /// The silence that ends what was said; sound only.
     tail: Option<Tail>,
     payloader: gst::Element,
@@ -39,15 +37,14 @@ enum Format {
 }
 
 impl Chain {
-    /// Opus from the microphone, in frames of 20 ms; passes only while both flags are set.
+    /// Opus from the microphone, in frames of 20 ms; passes once connected, while the gate is open.
     pub(super) fn sound(
         pipeline: &gst::Pipeline,
         from: Option<&Origin>,
-        open: &Flag,
+        passes: &Passes,
         connected: &Flag,
     ) -> Result<Self, MediaError> {
         let level = element("level").name("own-level").property("interval", 100_000_000_u64).build()?;
-        let volume = element("volume").build()?;
         let encoder = element("opusenc")
             .property_from_str("audio-type", "voice")
             .property("inband-fec", true)
@@ -61,30 +58,21 @@ impl Chain {
             element("audioresample").build()?,
             filter(RAW_SOUND)?,
             level,
-            volume.clone(),
             encoder.clone(),
             payloader.clone(),
             caps.clone(),
         ];
         assemble(pipeline, source.as_ref(), &chain)?;
-        let tail = probe::pass_sound_while(&pad(&encoder, "sink")?, open.clone(), connected.clone());
+        let tail = probe::pass_sound_while(&pad(&encoder, "sink")?, passes.clone(), connected.clone());
         probe::drop_stale(&pad(&payloader, "sink")?);
-        Ok(Self {
-            source,
-            volume: Some(volume),
-            tail: Some(tail),
-            payloader,
-            caps,
-            format: Format::Opus,
-            source_id: glib::random_int(),
-        })
+        Ok(Self { source, tail: Some(tail), payloader, caps, format: Format::Opus, source_id: glib::random_int() })
     }
 
-    /// VP8 from the camera, 640×480 at 30 frames a second; passes only while both flags are set.
+    /// VP8 from the camera, 640×480 at 30 frames a second; passes once connected, while the gate is open.
     pub(super) fn picture(
         pipeline: &gst::Pipeline,
         from: Option<&Origin>,
-        open: &Flag,
+        passes: &Passes,
         connected: &Flag,
     ) -> Result<Self, MediaError> {
         let encoder = element("vp8enc")
@@ -118,25 +106,10 @@ impl Chain {
             caps.clone(),
         ];
         assemble(pipeline, source.as_ref(), &chain)?;
-        probe::pass_while(&pad(&encoder, "sink")?, vec![open.clone(), connected.clone()]);
+        probe::pass_while(&pad(&encoder, "sink")?, vec![passes.open.clone(), passes.camera.clone(), connected.clone()]);
         // Before the encoder: a picture that was encoded is one that later ones build upon.
         probe::drop_stale(&pad(&encoder, "sink")?);
-        Ok(Self {
-            source,
-            volume: None,
-            tail: None,
-            payloader,
-            caps,
-            format: Format::Vp8,
-            source_id: glib::random_int(),
-        })
-    }
-
-    /// Closes the device, once what was said is rounded off with silence.
-    pub(super) fn shut(&self) {
-        let Some(source) = self.source.as_ref().filter(|source| !source.is_locked_state()) else { return };
-        self.tail.iter().for_each(Tail::wait);
-        gate::shut(source);
+        Ok(Self { source, tail: None, payloader, caps, format: Format::Vp8, source_id: glib::random_int() })
     }
 
     /// Sends under this payload type; the caps are complete, or webrtcbin would leave the media section out, and name
@@ -155,6 +128,22 @@ impl Chain {
     /// Where webrtcbin takes the packets from.
     pub(super) fn pad(&self) -> Result<gst::Pad, MediaError> {
         pad(&self.caps, "src")
+    }
+}
+
+impl Device for Chain {
+    fn open(&self, pipeline: &gst::Pipeline) -> Result<(), Unopened> {
+        match self.source.as_ref().filter(|source| source.is_locked_state()) {
+            Some(source) => gate::unlock(source, pipeline),
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the device, once what was said is rounded off with silence.
+    fn shut(&self) {
+        let Some(source) = self.source.as_ref().filter(|source| !source.is_locked_state()) else { return };
+        self.tail.iter().for_each(Tail::wait);
+        gate::shut(source);
     }
 }
 

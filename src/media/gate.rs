@@ -26,12 +26,35 @@ pub(super) struct Devices {
     pub(super) window: playback::Chain,
 }
 
+/// Something that the gate opens and closes.
+pub(super) trait Device: Sync {
+    /// Opens it, if it is there and closed; says whether it could not be.
+    fn open(&self, pipeline: &gst::Pipeline) -> Result<(), Unopened>;
+
+    /// Closes it, if it is open.
+    fn shut(&self);
+}
+
+/// A device is in use elsewhere, or broken.
+#[derive(Debug)]
+pub(super) struct Unopened;
+
+/// What streams look at: who may pass.
+#[derive(Debug, Clone)]
+pub(super) struct Passes {
+    /// Set while the gate is open.
+    pub(super) open: Flag,
+    /// Set while the microphone is not muted.
+    pub(super) microphone: Flag,
+    /// Set while the camera is on.
+    pub(super) camera: Flag,
+}
+
 enum Command {
     Attach(Box<Devices>),
     Detach(mpsc::Sender<()>),
-    /// Bring the devices to where the flag stands.
+    /// Bring the devices to where the flags stand.
     Follow,
-    Switch(Track, Switch),
     Volume(u32),
     Stop,
 }
@@ -40,22 +63,28 @@ enum Command {
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
     commands: mpsc::Sender<Command>,
-    open: Flag,
+    passes: Passes,
 }
 
 impl Handle {
-    /// What every stream looks at: set while the gate is open.
-    pub(super) fn flag(&self) -> Flag {
-        self.open.clone()
+    pub(super) fn passes(&self) -> &Passes {
+        &self.passes
     }
 
     pub(super) fn set(&self, gate: Gate) {
-        self.open.set(gate == Gate::Open);
+        self.passes.open.set(gate == Gate::Open);
         self.send(Command::Follow);
     }
 
     pub(super) fn switch(&self, track: Track, switch: Switch) {
-        self.send(Command::Switch(track, switch));
+        match track {
+            // Muted, it stays open and silence is sent: only pausing closes it.
+            Track::Microphone => self.passes.microphone.set(switch == Switch::On),
+            Track::Camera => {
+                self.passes.camera.set(switch == Switch::On);
+                self.send(Command::Follow);
+            }
+        }
     }
 
     pub(super) fn set_volume(&self, percent: u32) {
@@ -75,7 +104,7 @@ impl Handle {
     }
 
     pub(super) fn stop(&self) {
-        self.open.set(false);
+        self.passes.open.set(false);
         self.send(Command::Stop);
     }
 
@@ -87,19 +116,18 @@ impl Handle {
 /// Starts the gate's thread.
 pub(super) fn start(events: Sender<Event>) -> std::io::Result<(Handle, JoinHandle<()>)> {
     let (commands, inbox) = mpsc::channel();
-    let open = Flag::default();
-    let worker =
-        Worker { events, devices: None, open: open.clone(), microphone: Switch::On, camera: Switch::On, volume: 100 };
+    let passes = Passes { open: Flag::default(), microphone: Flag::default(), camera: Flag::default() };
+    passes.microphone.set(true);
+    passes.camera.set(true);
+    let worker = Worker { events, devices: None, passes: passes.clone(), volume: 100 };
     let thread = thread::Builder::new().name("gate".into()).spawn(move || worker.run(&inbox))?;
-    Ok((Handle { commands, open }, thread))
+    Ok((Handle { commands, passes }, thread))
 }
 
 struct Worker {
     events: Sender<Event>,
     devices: Option<Box<Devices>>,
-    open: Flag,
-    microphone: Switch,
-    camera: Switch,
+    passes: Passes,
     volume: u32,
 }
 
@@ -110,25 +138,18 @@ impl Worker {
                 Command::Attach(devices) => {
                     self.close();
                     self.devices = Some(devices);
-                    self.apply();
+                    self.set_volume();
+                    self.follow();
                 }
                 Command::Detach(done) => {
                     self.close();
                     self.devices = None;
                     let _ = done.send(());
                 }
-                Command::Follow => self.apply(),
-                Command::Switch(Track::Microphone, switch) => {
-                    self.microphone = switch;
-                    self.apply();
-                }
-                Command::Switch(Track::Camera, switch) => {
-                    self.camera = switch;
-                    self.apply();
-                }
+                Command::Follow => self.follow(),
                 Command::Volume(percent) => {
                     self.volume = percent;
-                    self.apply();
+                    self.set_volume();
                 }
                 Command::Stop => break,
             }
@@ -136,70 +157,60 @@ impl Worker {
         self.close();
     }
 
-    /// Brings every device to where the gate and the switches want it.
-    fn apply(&self) {
-        let Some(devices) = &self.devices else { return };
-        if let Some(volume) = &devices.microphone.volume {
-            volume.set_property("mute", self.microphone == Switch::Off);
-        }
-        if let Some(volume) = &devices.speaker.volume {
+    fn set_volume(&self) {
+        if let Some(volume) = self.devices.as_ref().and_then(|devices| devices.speaker.volume.as_ref()) {
             volume.set_property("volume", f64::from(self.volume) / 100.0);
         }
-        // The flag as it stands now: a gate that was closed again meanwhile opens nothing.
-        if self.open.is_set() { self.open(devices) } else { self.close() }
     }
 
-    /// Opens everything at the same time: a person waits for it.
+    /// Brings every device to where the flags stand now: a gate that was closed again meanwhile opens nothing.
+    fn follow(&self) {
+        let Some(devices) = &self.devices else { return };
+        if self.passes.open.is_set() { self.open(devices) } else { self.close() }
+    }
+
+    /// Opens everything at the same time, as a person waits for it; none waits for another.
     fn open(&self, devices: &Devices) {
-        let camera = devices.camera.source.as_ref();
-        if self.camera == Switch::Off {
+        let Some(pipeline) = devices.pipeline.upgrade() else { return };
+        let mut all: Vec<(&str, &dyn Device)> =
+            vec![("microphone", &devices.microphone), ("speaker", &devices.speaker), ("window", &devices.window)];
+        if self.passes.camera.is_set() {
+            all.push(("camera", &devices.camera));
+        } else {
             devices.camera.shut();
         }
-        let camera = camera.filter(|_| self.camera == Switch::On);
-        let all = [
-            ("microphone", devices.microphone.source.as_ref()),
-            ("speaker", devices.speaker.sink.as_ref()),
-            ("camera", camera),
-            ("window", devices.window.sink.as_ref()),
-        ];
-        let pipeline = devices.pipeline.upgrade();
-        let closed = all.into_iter().filter_map(|(name, element)| Some((name, element?)));
-        let closed: Vec<_> = closed.filter(|(_, element)| element.is_locked_state()).collect();
         thread::scope(|scope| {
-            for (name, element) in closed {
-                let pipeline = pipeline.as_ref();
-                scope.spawn(move || {
-                    if !unlock(element, pipeline) {
-                        shut(element);
-                        let _ = self
-                            .events
-                            .try_send(Event::Notice(format!("the {name} cannot be opened: going on without")));
+            for (name, device) in all {
+                let pipeline = &pipeline;
+                let work = move || {
+                    if device.open(pipeline).is_err() {
+                        let notice = format!("the {name} cannot be opened: going on without");
+                        let _ = self.events.try_send(Event::Notice(notice));
                     }
-                });
+                };
+                if let Err(error) = thread::Builder::new().name(name.into()).spawn_scoped(scope, work) {
+                    tracing::warn!(%error, "no thread to open the {name}");
+                }
             }
         });
-        if let Some(pipeline) = pipeline {
-            let _ = pipeline.recalculate_latency();
-        }
-        devices.speaker.admit();
-        devices.window.admit();
-        devices.window.request_key_frame();
     }
 
     fn close(&self) {
         let Some(devices) = &self.devices else { return };
-        [&devices.camera, &devices.microphone].into_iter().for_each(capture::Chain::shut);
-        [&devices.speaker, &devices.window].into_iter().for_each(playback::Chain::shut);
+        let all: [&dyn Device; 4] = [&devices.camera, &devices.microphone, &devices.speaker, &devices.window];
+        all.into_iter().for_each(Device::shut);
     }
 }
 
-fn unlock(element: &gst::Element, pipeline: Option<&gst::Pipeline>) -> bool {
-    if let Some(pipeline) = pipeline {
-        element.set_base_time(pipeline.base_time().unwrap_or_default());
-        element.set_start_time(pipeline.start_time());
-    }
+/// Opens a device that the pipeline is kept from opening.
+pub(super) fn unlock(element: &gst::Element, pipeline: &gst::Pipeline) -> Result<(), Unopened> {
+    element.set_base_time(pipeline.base_time().unwrap_or_default());
+    element.set_start_time(pipeline.start_time());
     element.set_locked_state(false);
-    element.sync_state_with_parent().is_ok()
+    element.sync_state_with_parent().map_err(|_| {
+        shut(element);
+        Unopened
+    })
 }
 
 /// Closes a device, and keeps the pipeline from opening it.
@@ -243,7 +254,7 @@ mod tests {
                 speaker: Some(Origin::Report),
                 window: Some(Origin::Report),
             };
-            let mut peer = Peer::new(&Options::default(), &ends, &gate.flag(), &events).expect("a peer");
+            let mut peer = Peer::new(&Options::default(), &ends, gate.passes(), &events).expect("a peer");
             let devices = peer.devices().expect("devices");
             let devices = [
                 devices.microphone.source.clone().expect("a microphone"),
@@ -287,7 +298,7 @@ mod tests {
             bench.gate.set(Gate::Open);
             bench.wait(OPEN);
             bench.gate.set(Gate::Closed);
-            assert!(!bench.gate.flag().is_set(), "nothing passes from the moment that it closes");
+            assert!(!bench.gate.passes().open.is_set(), "nothing passes from the moment that it closes");
             bench.wait(CLOSED);
             assert!(bench.devices.iter().all(|device| device.is_locked_state()));
         }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use gstreamer::{self as gst, glib, prelude::*};
-use gstreamer_sdp::SDPMessage;
+use gstreamer_sdp::{SDPMessage, SDPMessageRef};
 use gstreamer_webrtc::{
     WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCPeerConnectionState, WebRTCRTPTransceiver,
     WebRTCSDPType, WebRTCSessionDescription,
@@ -18,9 +18,9 @@ use gstreamer_webrtc::{
 use super::{
     Event, MediaError, Options, capture,
     devices::Ends,
-    gate::{self, Devices},
+    gate::{self, Devices, Passes},
     playback,
-    probe::Flag,
+    probe::{self, Flag},
     report::{self, Reporter},
 };
 use crate::{
@@ -41,6 +41,15 @@ const DATA_CHANNEL: &str = "calling-3.0";
 /// The payload types that are offered; an answer keeps to the offer's.
 const OFFERED: PayloadTypes = PayloadTypes { opus: 111, vp8: 96 };
 
+/// The payload types that codecs without a number of their own may take. Source: RFC 3551, and 35 to 63 by RFC 8035.
+const DYNAMIC: std::ops::RangeInclusive<u8> = 35..=127;
+/// Candidates of the far side that are taken in one call: 64; a browser with four addresses sends a dozen.
+const CANDIDATES: u32 = 64;
+/// The longest text that is taken on the data channel: 8 KiB; what two twocans say there has some 200 bytes.
+const TEXT_LIMIT: usize = 8 * 1024;
+/// What may wait in the data channel for a far side that does not read: 64 KiB; then nothing more is said.
+const UNREAD_LIMIT: u64 = 64 * 1024;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PayloadTypes {
     opus: u8,
@@ -56,12 +65,21 @@ pub(super) struct Peer {
     /// Until the gate takes charge of them.
     devices: Option<Devices>,
     channel: Arc<OnceLock<WebRTCDataChannel>>,
+    /// The identification tags of the media sections, once they are described.
+    mids: Arc<OnceLock<Vec<String>>>,
+    /// How many candidates of the far side were taken.
+    candidates: u32,
     reporter: Reporter,
 }
 
 impl Peer {
     /// Makes everything that does not depend on who offers: elements, chains, pads. No device is opened, no packet sent.
-    pub(super) fn new(options: &Options, ends: &Ends, open: &Flag, events: &Sender<Event>) -> Result<Self, MediaError> {
+    pub(super) fn new(
+        options: &Options,
+        ends: &Ends,
+        passes: &Passes,
+        events: &Sender<Event>,
+    ) -> Result<Self, MediaError> {
         let pipeline = gst::Pipeline::new();
         // A device as clock would stop when the gate closes it.
         pipeline.use_clock(Some(&gst::SystemClock::obtain()));
@@ -71,13 +89,15 @@ impl Peer {
         pipeline.add(&webrtc)?;
         // Before the connection stands nothing is sent: it would pile up and go out in one burst.
         let connected = Flag::default();
-        let devices = make_chains(&pipeline, ends, open, &connected, events)?;
+        let devices = make_chains(&pipeline, ends, passes, &connected, events)?;
         let peer = Self {
             pipeline,
             webrtc,
             senders: [devices.microphone.clone(), devices.camera.clone()],
             devices: Some(devices),
             channel: Arc::default(),
+            mids: Arc::default(),
+            candidates: 0,
             reporter: Reporter::new(events.clone()),
         };
         peer.set_state(gst::State::Ready)?;
@@ -128,15 +148,17 @@ impl Peer {
     }
 
     /// Takes one of the far side's candidates, unless it is empty or hidden behind a name.
-    pub(super) fn add_candidate(&self, candidate: &Candidate) {
-        if !candidate.candidate.is_empty() && !candidate.is_mdns() {
+    pub(super) fn add_candidate(&mut self, candidate: &Candidate) {
+        if !candidate.candidate.is_empty() && !candidate.is_mdns() && self.candidates < CANDIDATES {
+            self.candidates += 1;
             self.signal("add-ice-candidate", &[&candidate.m_line_index, &candidate.candidate]);
         }
     }
 
     /// Says something on the data channel; nothing, if it is not open.
     pub(super) fn send_data(&self, text: &str) {
-        if let Some(channel) = self.channel.get().filter(|channel| is_open(channel))
+        let able = |channel: &&WebRTCDataChannel| is_open(channel) && channel.buffered_amount() < UNREAD_LIMIT;
+        if let Some(channel) = self.channel.get().filter(able)
             && let Err(error) = channel.send_string_full(Some(text))
         {
             tracing::debug!(%error, "not sent on the data channel");
@@ -152,6 +174,7 @@ impl Peer {
         let description = reply
             .and_then(|reply| reply.get::<WebRTCSessionDescription>(field).ok())
             .ok_or_else(|| MediaError::Negotiation(format!("no {field} was made")))?;
+        let _ = self.mids.set(mids(description.sdp()));
         let text = description.sdp().as_text().map_err(|error| MediaError::Negotiation(error.message.to_string()))?;
         let sdp = Sdp::try_from(text).map_err(|error| MediaError::Negotiation(error.to_string()))?;
         // Told first: candidates follow from the moment that it is set.
@@ -220,11 +243,12 @@ impl Peer {
     }
 
     fn listen(&self, connected: Flag) {
-        let reporter = self.reporter.clone();
+        let (reporter, mids) = (self.reporter.clone(), Arc::clone(&self.mids));
         self.webrtc.connect("on-ice-candidate", false, move |values| {
             let m_line_index = values.get(1)?.get::<u32>().ok()?;
             let candidate = values.get(2)?.get::<String>().ok()?;
-            reporter.tell(MediaEvent::Candidate(Candidate { candidate, mid: None, m_line_index }));
+            let mid = mids.get().and_then(|mids| mids.get(usize::try_from(m_line_index).ok()?).cloned());
+            reporter.tell(MediaEvent::Candidate(Candidate { candidate, mid, m_line_index }));
             None
         });
         let reporter = self.reporter.clone();
@@ -261,10 +285,10 @@ impl Peer {
                 Some("video") => picture.upgrade(),
                 _ => None,
             };
-            if let Some(entry) = entry.filter(|entry| !entry.is_linked())
-                && let Err(error) = pad.link(&entry)
-            {
-                tracing::warn!(%error, "what the far side sends cannot be taken");
+            let linked = entry.is_some_and(|entry| !entry.is_linked() && pad.link(&entry).is_ok());
+            if !linked {
+                // Refused instead of dropped, it would stop the whole transport.
+                probe::pass_while(pad, vec![Flag::default()]);
             }
         });
     }
@@ -325,8 +349,7 @@ fn wait_for_nothing(webrtc: &gst::Element) {
 fn add_servers(webrtc: &gst::Element, ice: &gst::Object, options: &Options) {
     for turn in &options.turn {
         if !webrtc.emit_by_name::<bool>("add-turn-server", &[turn]) {
-            let notice = "a TURN server is not usable: it is written turn://user:password@host:port".to_owned();
-            tracing::warn!("{notice}");
+            tracing::warn!("a TURN server is not usable");
         }
     }
     if let Some(address) = options.address {
@@ -337,15 +360,15 @@ fn add_servers(webrtc: &gst::Element, ice: &gst::Object, options: &Options) {
 fn make_chains(
     pipeline: &gst::Pipeline,
     ends: &Ends,
-    open: &Flag,
+    passes: &Passes,
     connected: &Flag,
     events: &Sender<Event>,
 ) -> Result<Devices, MediaError> {
-    let receiving = || vec![open.clone()];
+    let receiving = || vec![passes.open.clone()];
     Ok(Devices {
         pipeline: pipeline.downgrade(),
-        microphone: capture::Chain::sound(pipeline, ends.microphone.as_ref(), open, connected)?,
-        camera: capture::Chain::picture(pipeline, ends.camera.as_ref(), open, connected)?,
+        microphone: capture::Chain::sound(pipeline, ends.microphone.as_ref(), passes, connected)?,
+        camera: capture::Chain::picture(pipeline, ends.camera.as_ref(), passes, connected)?,
         speaker: playback::Chain::sound(pipeline, ends.speaker.as_ref(), receiving(), events)?,
         window: playback::Chain::picture(pipeline, ends.window.as_ref(), receiving(), events)?,
     })
@@ -354,7 +377,7 @@ fn make_chains(
 fn listen_to_channel(channel: &WebRTCDataChannel, reporter: &Reporter) {
     let said = reporter.clone();
     channel.connect_on_message_string(move |_, text| {
-        if let Some(text) = text {
+        if let Some(text) = text.filter(|text| text.len() <= TEXT_LIMIT) {
             said.tell(MediaEvent::DataText(text.to_owned()));
         }
     });
@@ -386,13 +409,19 @@ fn parse(sdp: &Sdp) -> Result<SDPMessage, MediaError> {
         .map_err(|error| MediaError::Negotiation(error.message.to_string()))
 }
 
+/// The identification tag of each media section.
+fn mids(description: &SDPMessageRef) -> Vec<String> {
+    description.medias().map(|media| media.attribute_val("mid").unwrap_or_default().to_owned()).collect()
+}
+
 /// The payload types of Opus and VP8 in an offer; ours, where it names none.
 fn payload_types(offer: &SDPMessage) -> PayloadTypes {
     let find = |codec: &str| {
         let maps = offer.medias().flat_map(|media| media.attributes()).filter(|attribute| attribute.key() == "rtpmap");
         maps.filter_map(|map| {
             let (payload, name) = map.value()?.split_once(' ')?;
-            name.to_ascii_lowercase().starts_with(codec).then(|| payload.parse().ok()).flatten()
+            let payload = payload.parse().ok().filter(|payload| DYNAMIC.contains(payload))?;
+            name.to_ascii_lowercase().starts_with(codec).then_some(payload)
         })
         .next()
     };

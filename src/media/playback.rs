@@ -15,7 +15,7 @@ use super::{
     Event, MediaError,
     capture::{RAW_SOUND, element, filter, pad, set_device_buffer},
     devices::Origin,
-    gate,
+    gate::{self, Device, Unopened},
     probe::{self, Flag},
 };
 use crate::rt::Sender;
@@ -96,45 +96,55 @@ impl Chain {
         Ok(Self { entry, sink, volume: None, ready })
     }
 
-    /// Lets pass what the opened sink can take now.
-    pub(super) fn admit(&self) {
-        let opened = self.sink.as_ref().filter(|sink| !sink.is_locked_state());
-        if let Some(sink) = opened.filter(|_| !self.ready.is_set()) {
-            tell_again(sink);
+    /// Holds the stream before the next buffer; what is on its way arrives first. `None` while nothing is linked.
+    fn hold(&self) -> Option<(gst::Pad, gst::PadProbeId)> {
+        let pad = self.entry.peer()?;
+        let (idle, wait) = mpsc::channel();
+        // Called at once if nothing is under way; from then on, until it is removed, nothing is let through.
+        let probe = pad.add_probe(gst::PadProbeType::IDLE, move |_, _| {
+            let _ = idle.send(());
+            gst::PadProbeReturn::Ok
+        });
+        // In vain only if the device hangs: then it is shut all the same.
+        let _ = wait.recv_timeout(IDLE_LIMIT);
+        Some((pad, probe?))
+    }
+}
+
+impl Device for Chain {
+    fn open(&self, pipeline: &gst::Pipeline) -> Result<(), Unopened> {
+        let Some(sink) = self.sink.as_ref().filter(|sink| sink.is_locked_state()) else { return Ok(()) };
+        gate::unlock(sink, pipeline)?;
+        // It was not there when the pipeline's latency was told.
+        let _ = pipeline.recalculate_latency();
+        tell_again(sink);
+        self.ready.set(true);
+        if self.volume.is_none() {
+            request_key_frame(&self.entry);
         }
-        self.ready.set(opened.is_some());
+        Ok(())
     }
 
     /// Shuts the sink between two buffers.
     ///
     /// One that is shut while something is on its way to it refuses that, and the refusal would travel upstream and
     /// stop the transport: with it everything else that the far side sends.
-    pub(super) fn shut(&self) {
+    fn shut(&self) {
         let Some(sink) = self.sink.as_ref().filter(|sink| !sink.is_locked_state()) else { return };
         self.ready.set(false);
-        let held = self.entry.peer().and_then(|pad| {
-            let (idle, wait) = mpsc::channel();
-            // Called at once if nothing is under way; from then on, until it is removed, nothing is let through.
-            let probe = pad.add_probe(gst::PadProbeType::IDLE, move |_, _| {
-                let _ = idle.send(());
-                gst::PadProbeReturn::Ok
-            });
-            // In vain only if the device hangs: then it is shut all the same.
-            let _ = wait.recv_timeout(IDLE_LIMIT);
-            probe.map(|probe| (pad, probe))
-        });
+        let held = self.hold();
         gate::shut(sink);
         if let Some((pad, probe)) = held {
             pad.remove_probe(probe);
         }
     }
+}
 
-    /// Asks the far side for a whole picture, since those that passed while the gate was closed are missing.
-    pub(super) fn request_key_frame(&self) {
-        let request = gst::Structure::builder("GstForceKeyUnit").field("all-headers", true).build();
-        // Without a link yet there is nobody to ask, and no need: a first picture is whole.
-        let _ = self.entry.push_event(gst::event::CustomUpstream::new(request));
-    }
+/// Asks the far side for a whole picture, since those that passed while the gate was closed are missing.
+fn request_key_frame(entry: &gst::Pad) {
+    let request = gst::Structure::builder("GstForceKeyUnit").field("all-headers", true).build();
+    // Without a link yet there is nobody to ask, and no need: a first picture is whole.
+    let _ = entry.push_event(gst::event::CustomUpstream::new(request));
 }
 
 /// Tells a sink that was shut what its stream is: it forgot format and segment, and nobody says them twice.

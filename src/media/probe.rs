@@ -11,6 +11,8 @@ use std::{
 
 use gstreamer::{self as gst, prelude::*};
 
+use super::gate::Passes;
+
 /// How late sound may reach the payloader, or a picture its encoder: 100 ms.
 ///
 /// After a pause the encoder hands out what was left in it, stamped with the time before the pause. Sent, it would be
@@ -55,7 +57,7 @@ const TAIL: Duration = Duration::from_millis(60);
 pub(super) struct Tail {
     /// Nanoseconds.
     left: Arc<AtomicU64>,
-    open: Flag,
+    passes: Passes,
 }
 
 impl Tail {
@@ -63,34 +65,36 @@ impl Tail {
     #[expect(clippy::disallowed_methods, reason = "devices live by the real clock")]
     pub(super) fn wait(&self) {
         let until = Instant::now() + 2 * TAIL;
-        while !self.open.is_set() && self.left.load(Ordering::Acquire) > 0 && Instant::now() < until {
+        while !self.passes.open.is_set() && self.left.load(Ordering::Acquire) > 0 && Instant::now() < until {
             thread::sleep(TAIL / 12);
         }
         self.left.store(0, Ordering::Release);
     }
 
-    /// What becomes of a buffer of raw sound while the gate is closed: silence, as long as there is some to be sent.
-    fn silence(&self, buffer: &mut gst::Buffer) -> bool {
+    /// Whether a buffer of raw sound passes: as it is, made silent, or not.
+    fn pass(&self, buffer: &mut gst::Buffer) -> bool {
+        let open = self.passes.open.is_set();
+        if open && self.passes.microphone.is_set() {
+            self.left.store(u64::try_from(TAIL.as_nanos()).unwrap_or(u64::MAX), Ordering::Release);
+            return true;
+        }
         let left = self.left.load(Ordering::Acquire);
-        let length = buffer.duration().unwrap_or_default().nseconds();
-        self.left.store(left.saturating_sub(length), Ordering::Release);
-        left > 0 && buffer.make_mut().map_writable().map(|mut samples| samples.fill(0)).is_ok()
+        if !open {
+            let length = buffer.duration().unwrap_or_default().nseconds();
+            self.left.store(left.saturating_sub(length), Ordering::Release);
+        }
+        (open || left > 0) && buffer.make_mut().map_writable().map(|mut samples| samples.fill(0)).is_ok()
     }
 }
 
-/// Lets raw sound through `pad` only while both flags are set, and for [`TAIL`] after `open` was taken back as silence.
-pub(super) fn pass_sound_while(pad: &gst::Pad, open: Flag, connected: Flag) -> Tail {
-    let tail = Tail { left: Arc::default(), open };
+/// Lets raw sound through `pad` once connected: while the gate is open, and for [`TAIL`] after it was closed as silence.
+pub(super) fn pass_sound_while(pad: &gst::Pad, passes: Passes, connected: Flag) -> Tail {
+    let tail = Tail { left: Arc::default(), passes };
     let watched = tail.clone();
     pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
         let pass = match &mut info.data {
             Some(gst::PadProbeData::Event(event)) => event.type_() != gst::EventType::Eos,
-            Some(gst::PadProbeData::Buffer(_)) if !connected.is_set() => false,
-            Some(gst::PadProbeData::Buffer(_)) if watched.open.is_set() => {
-                watched.left.store(TAIL.as_nanos() as u64, Ordering::Release);
-                true
-            }
-            Some(gst::PadProbeData::Buffer(buffer)) => watched.silence(buffer),
+            Some(gst::PadProbeData::Buffer(buffer)) => connected.is_set() && watched.pass(buffer),
             Some(_) | None => false,
         };
         if pass { gst::PadProbeReturn::Ok } else { swallow(info) }

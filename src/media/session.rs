@@ -36,6 +36,9 @@ const NEEDED: [&str; 13] = [
     "autovideosink",
 ];
 
+/// Commands that wait for the thread: 256; a far side that asks for more at once is not served.
+const BACKLOG: usize = 256;
+
 pub(super) enum Command {
     Call(SessionId, MediaCommand),
     Stop,
@@ -46,14 +49,28 @@ pub(super) fn start(
     options: Options,
     gate: gate::Handle,
     events: Sender<Event>,
-) -> std::io::Result<(mpsc::Sender<Command>, JoinHandle<()>)> {
-    let (commands, inbox) = mpsc::channel();
-    let work = move || match Worker::new(options, gate, events.clone()) {
-        Ok(worker) => worker.run(&inbox),
-        Err(error) => drop(events.try_send(Event::Unusable(error))),
+) -> std::io::Result<(mpsc::SyncSender<Command>, JoinHandle<()>)> {
+    let (commands, inbox) = mpsc::sync_channel(BACKLOG);
+    let work = move || {
+        let _last_word = LastWord(events.clone());
+        match Worker::new(options, gate, events.clone()) {
+            Ok(worker) => worker.run(&inbox),
+            Err(error) => drop(events.try_send(Event::Unusable(error))),
+        }
     };
     let thread = thread::Builder::new().name("media".into()).spawn(work)?;
     Ok((commands, thread))
+}
+
+/// Tells that the thread has come to a bad end, so that nobody goes on as if there were media.
+struct LastWord(Sender<Event>);
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = self.0.try_send(Event::Unusable(MediaError::Gone));
+        }
+    }
 }
 
 struct Worker {
@@ -100,7 +117,7 @@ impl Worker {
             MediaCommand::Answer(offer) => self.begin(session)?.answer(&offer),
             MediaCommand::TakeAnswer(answer) => self.peer(session).map_or(Ok(()), |peer| peer.take_answer(&answer)),
             MediaCommand::AddCandidate(candidate) => {
-                self.peer(session).inspect(|peer| peer.add_candidate(&candidate));
+                self.peer_mut(session).into_iter().for_each(|peer| peer.add_candidate(&candidate));
                 Ok(())
             }
             MediaCommand::SendData(text) => {
@@ -132,8 +149,12 @@ impl Worker {
         self.current.as_ref().filter(|peer| peer.belongs_to(session))
     }
 
+    fn peer_mut(&mut self, session: &SessionId) -> Option<&mut Peer> {
+        self.current.as_mut().filter(|peer| peer.belongs_to(session))
+    }
+
     fn make_peer(&self) -> Result<Peer, MediaError> {
-        Peer::new(&self.options, &self.ends, &self.gate.flag(), &self.events)
+        Peer::new(&self.options, &self.ends, self.gate.passes(), &self.events)
     }
 
     fn close(&mut self) {

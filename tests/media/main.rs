@@ -150,7 +150,11 @@ fn the_answer_keeps_to_the_payload_types_of_the_offer() {
 #[test]
 fn a_description_that_makes_no_sense_fails_the_call_and_not_the_next() {
     let mut pair = Pair::new();
-    for nonsense in ["v=0\r\na=fingerprint:x\r\n", "v=0\r\nm=audio\r\na=fingerprint:sha-256 00\r\n"] {
+    for nonsense in [
+        "v=0\r\na=fingerprint:x\r\n",
+        "v=0\r\nm=audio\r\na=fingerprint:sha-256 00\r\n",
+        "v=0\r\na=fingerprint:x\r\nm=audio 9 UDP/TLS/RTP/SAVPF 200\r\na=rtpmap:200 opus/48000/2\r\n",
+    ] {
         pair.next_session();
         pair.command(1, MediaCommand::Answer(Sdp::try_from(nonsense.to_owned()).unwrap()));
         let candidate = Candidate { candidate: "candidate:nonsense".into(), mid: None, m_line_index: 7 };
