@@ -210,8 +210,16 @@ impl Call {
             MediaEvent::DataOpen => self.data_open(now, session),
             MediaEvent::DataText(text) => self.data_text(now, &session, &text),
             MediaEvent::Closed => self.end(Ending::FarGone),
-            MediaEvent::Failed(why) => self.end(Ending::Failed(why)),
+            MediaEvent::Failed(why) => self.fail(&session, why),
         }
+    }
+
+    /// Ends a call that cannot go on; a far side that would otherwise wait for it is told.
+    fn fail(&mut self, session: &SessionId, why: String) {
+        if let State::PendingOutgoing { .. } | State::Answered { .. } = self.state {
+            self.signal(session, Signal::Cancel);
+        }
+        self.end(Ending::Failed(why));
     }
 
     fn data_open(&mut self, now: Instant, session: SessionId) {

@@ -19,7 +19,7 @@ use crate::{
     call::{self, Call, Precedence, Props},
     ids::{ConversationId, InstanceId, PeerUid, SessionId},
     pairing::{Bond, Step},
-    rendezvous::{ClientLine, ServerLine},
+    rendezvous::{ClientLine, ServerLine, UID_TAKEN},
 };
 use backoff::Backoff;
 
@@ -52,8 +52,6 @@ pub struct Conversation {
     id: ConversationId,
     instance: InstanceId,
     pairing: Pairing,
-    /// The word that pairs, kept for a far side that did not get it.
-    accepted: Option<String>,
     line: Line,
     joined_before: bool,
     backoff: Backoff,
@@ -61,6 +59,8 @@ pub struct Conversation {
     gate: Gate,
     microphone: Switch,
     camera: Switch,
+    /// What there is: a microphone, a camera.
+    equipped: [bool; 2],
     call: Call,
     random: fastrand::Rng,
     outputs: VecDeque<Output>,
@@ -70,7 +70,7 @@ impl Conversation {
     /// A conversation that has not begun: paused, off the line.
     pub fn new(setup: Setup) -> Self {
         let far = match &setup.pairing {
-            Pairing::Accepting { far, .. } | Pairing::Paired { far } => Some(far.clone()),
+            Pairing::Accepting { far, .. } | Pairing::Paired { far, .. } => Some(far.clone()),
             Pairing::Waiting { .. } | Pairing::Expired => None,
         };
         let mut conversation = Self {
@@ -78,14 +78,14 @@ impl Conversation {
             id: setup.conversation,
             instance: setup.instance,
             pairing: setup.pairing,
-            accepted: None,
             line: Line::Idle,
             joined_before: false,
             backoff: Backoff::default(),
             far: Presence::Away,
             gate: Gate::Closed,
             microphone: Switch::On,
-            camera: setup.camera,
+            camera: Switch::On,
+            equipped: [true; 2],
             random: fastrand::Rng::with_seed(setup.seed),
             outputs: VecDeque::new(),
         };
@@ -102,6 +102,10 @@ impl Conversation {
             Input::Line(line) => self.line(now, line),
             Input::Unpause => self.set_gate(Gate::Open),
             Input::Pause => self.set_gate(Gate::Closed),
+            Input::Equipped { microphone, camera } => {
+                self.equipped = [microphone, camera];
+                self.sync_props();
+            }
             Input::Microphone(switch) => self.switch(Track::Microphone, switch),
             Input::Camera(switch) => self.switch(Track::Camera, switch),
             Input::HangUp => self.hang_up(now),
@@ -209,13 +213,18 @@ impl Conversation {
     }
 
     fn server_error(&mut self, text: String) {
-        // Our own half-dead connection may hold the uid for a while after a break: then it is only tried again.
-        if text == "peer uid taken" && !self.joined_before {
-            self.line = Line::Taken;
-            self.event(Event::Line(LineState::Taken));
-            self.outputs.push_back(Output::Disconnect);
-        } else if text != "peer uid taken" {
-            self.event(Event::ServerError(text.chars().filter(|c| !c.is_control()).take(ERROR_SHOWN).collect()));
+        let is_registering = matches!(self.line, Line::Registering { .. } | Line::Joining { .. });
+        match text.as_str() {
+            // Our own half-dead connection may hold the uid for a while after a break: then it is only tried again.
+            UID_TAKEN if self.joined_before => {}
+            UID_TAKEN => {
+                self.line = Line::Taken;
+                self.event(Event::Line(LineState::Taken));
+                self.outputs.push_back(Output::Disconnect);
+            }
+            // In the room it only says that somebody has just left it.
+            _ if !is_registering => tracing::debug!("the server could not deliver a message"),
+            _ => self.event(Event::ServerError(text.chars().filter(|c| !c.is_control()).take(ERROR_SHOWN).collect())),
         }
     }
 
@@ -270,15 +279,13 @@ impl Conversation {
                 }
                 let bond = Bond { step: Step::Accepted, conversation: &self.id, from: &self.instance, to: &far };
                 let answer = key.prove(bond);
-                self.send_message(from.clone(), &Message::Accepted(answer.clone()));
-                self.accepted = Some(answer);
                 self.event(Event::CodeGone(CodeGone::Paired));
-                self.pair(far);
+                self.pair(far, Some(answer.clone()));
+                self.send_message(from.clone(), &Message::Accepted(answer));
             }
-            Pairing::Paired { far: known } if *known == far => {
-                if let Some(answer) = self.accepted.clone() {
-                    self.send_message(from.clone(), &Message::Accepted(answer));
-                }
+            Pairing::Paired { far: known, accepted: Some(answer) } if *known == far => {
+                let answer = Message::Accepted(answer.clone());
+                self.send_message(from.clone(), &answer);
             }
             Pairing::Paired { .. } | Pairing::Expired | Pairing::Accepting { .. } => {
                 self.send_message(from.clone(), &Message::Refused);
@@ -291,16 +298,16 @@ impl Conversation {
             let bond = Bond { step: Step::Accepted, conversation: &self.id, from: far, to: &self.instance };
             if key.verify(bond, proof) {
                 let far = far.clone();
-                self.pair(far);
+                self.pair(far, None);
             }
         }
     }
 
-    fn pair(&mut self, far: InstanceId) {
+    fn pair(&mut self, far: InstanceId, accepted: Option<String>) {
         self.call = Call::new(precedence(&self.instance, Some(&far)));
         self.sync_props();
-        self.pairing = Pairing::Paired { far: far.clone() };
-        self.outputs.push_back(Output::Remember(far));
+        self.pairing = Pairing::Paired { far: far.clone(), accepted: accepted.clone() };
+        self.outputs.push_back(Output::Remember { far, accepted });
         self.event(Event::Paired);
         self.set_far(Presence::Here);
     }
@@ -379,10 +386,11 @@ impl Conversation {
     fn sync_props(&mut self) {
         let text = |yes: bool| String::from(if yes { "true" } else { "false" });
         let open = self.gate == Gate::Open;
+        let [microphone, camera] = self.equipped;
         let props = Props::from([
             ("paused".into(), text(!open)),
-            ("audiosend".into(), text(open && self.microphone == Switch::On)),
-            ("videosend".into(), text(open && self.camera == Switch::On)),
+            ("audiosend".into(), text(open && microphone && self.microphone == Switch::On)),
+            ("videosend".into(), text(open && camera && self.camera == Switch::On)),
         ]);
         self.call.set_props(props);
     }
@@ -413,7 +421,7 @@ impl Conversation {
 
     fn far_uid(&self) -> Option<PeerUid> {
         match &self.pairing {
-            Pairing::Accepting { far, .. } | Pairing::Paired { far } => Some(far.uid(&self.id)),
+            Pairing::Accepting { far, .. } | Pairing::Paired { far, .. } => Some(far.uid(&self.id)),
             Pairing::Waiting { .. } | Pairing::Expired => None,
         }
     }
@@ -429,7 +437,11 @@ impl Conversation {
         (conversation == self.id.as_str() && instance != self.instance).then_some(instance)
     }
 
+    /// Tells another member of the room; whoever is not in it has nobody to tell.
     fn send_message(&mut self, to: PeerUid, message: &Message) {
+        if self.line != Line::Joined {
+            return tracing::debug!("not on the line: a message is lost");
+        }
         self.send(ClientLine::RoomPeerMsg { to, text: message.to_string() });
     }
 

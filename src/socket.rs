@@ -48,7 +48,7 @@ pub enum Event {
 /// Why a connection ended, or did not come about.
 #[derive(Debug, Error)]
 pub enum SocketError {
-    /// Nobody answers at that address, or the way there is broken: it may heal.
+    /// Nobody answers at that address, or the way there is broken.
     #[error("no connection: {0}")]
     Unreachable(String),
     /// Somebody answers, but not a rendezvous server.
@@ -57,13 +57,6 @@ pub enum SocketError {
     /// The server's certificate cannot be trusted.
     #[error("the server's certificate is not valid: {0}")]
     Certificate(String),
-}
-
-impl SocketError {
-    /// Whether trying again later can help.
-    pub fn may_heal(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
-    }
 }
 
 /// A connection in the making, or made; dropping it says goodbye.
@@ -193,7 +186,8 @@ fn tls(server: &Origin) -> Result<Arc<ClientConfig>, SocketError> {
         .with_safe_default_protocol_versions()
         .map_err(|error| SocketError::Certificate(error.to_string()))?;
     let config = if server.is_private() {
-        // No authority vouches for a name inside a home; what is said is protected between the two ends themselves.
+        // No authority vouches for a name inside a home. Whoever can put themselves in the way there can read along, and
+        // change, how a call is set up: the README says so.
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))).with_no_client_auth()
     } else {
         builder.with_root_certificates(roots()).with_no_client_auth()

@@ -32,6 +32,8 @@ pub enum Pairing {
     Paired {
         /// The other side.
         far: InstanceId,
+        /// The word that paired the two, for a far side that did not get it; no secret.
+        accepted: Option<String>,
     },
 }
 
@@ -44,8 +46,6 @@ pub struct Setup {
     pub instance: InstanceId,
     /// How far pairing has got.
     pub pairing: Pairing,
-    /// Whether pictures are sent when unpaused.
-    pub camera: Switch,
     /// Where randomness starts from: unforeseeable in earnest, fixed in a test.
     pub seed: u64,
 }
@@ -74,6 +74,13 @@ pub enum Input {
     Unpause,
     /// The user wants quiet.
     Pause,
+    /// What this side has to speak into and to be seen by.
+    Equipped {
+        /// Whether there is a microphone.
+        microphone: bool,
+        /// Whether there is a camera.
+        camera: bool,
+    },
     /// The user switches the microphone.
     Microphone(Switch),
     /// The user switches the camera.
@@ -103,8 +110,13 @@ pub enum Output {
     Gate(Gate),
     /// Let sound, or pictures, through the open gate, or not.
     Track(Track, Switch),
-    /// Store the far side under this conversation, and erase the code's key.
-    Remember(InstanceId),
+    /// Store the far side under this conversation, and erase the code's key; before anything that follows is sent.
+    Remember {
+        /// The other side.
+        far: InstanceId,
+        /// The word that paired the two, from the side whose code it was.
+        accepted: Option<String>,
+    },
     /// Erase the code's key.
     ForgetKey,
     /// Show this.
