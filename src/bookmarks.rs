@@ -49,6 +49,9 @@ pub struct Bookmark {
     /// The code, only until pairing is done: without `far` it is our own, with `far` it is theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
+    /// The word that paired the two, if the code was this side's: for a far side that did not get it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
     /// The server they meet at; `None` is one inside this program.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "file::optional_text")]
     pub server: Option<Origin>,
@@ -127,7 +130,18 @@ impl Bookmark {
     /// A conversation that is paired with nobody; `now` is in seconds since 1970.
     pub fn new(id: ConversationId, own: InstanceId, name: Name, now: u64) -> Self {
         let other = serde_json::Map::new();
-        Self { id, name, own, far: None, code: None, server: None, created: now, last_talked: None, other }
+        Self {
+            id,
+            name,
+            own,
+            far: None,
+            code: None,
+            accepted: None,
+            server: None,
+            created: now,
+            last_talked: None,
+            other,
+        }
     }
 
     /// Whether the other side is known for good.

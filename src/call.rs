@@ -3,6 +3,8 @@
 //! The states and the messages that end a call are Calling 3.0's; descriptions and candidates travel as plain
 //! `{"sdp"}` and `{"ice"}`, each marked with the call's id.
 
+mod exchange;
+mod heartbeat;
 mod message;
 
 use std::{
@@ -10,13 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
-
+pub use exchange::{Ending, Input, MediaCommand, MediaEvent, Output, Phase, Precedence, Signal};
+pub use heartbeat::Heartbeat;
 pub use message::{Body, Message, MessageError, Props, Turn, VERSION};
 
 use crate::{
     ids::SessionId,
-    negotiation::{Candidate, Sdp, SdpType},
+    negotiation::{Sdp, SdpType},
 };
 
 /// How long an offer may stay unanswered: 60 s. Source: Calling 3.0.
@@ -33,124 +35,6 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(1);
 pub const LIFE_LIMIT: Duration = Duration::from_secs(3);
 /// The same once the server says that the other side has left: 1.5 s, a ping and its answer on a slow link.
 pub const LIFE_LIMIT_AFTER_LEAVING: Duration = Duration::from_millis(1500);
-
-/// Who yields when both sides offer at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precedence {
-    /// This side has the greater instance id: its offer stands.
-    Ours,
-    /// The far side has: ours is dropped, theirs answered.
-    Theirs,
-}
-
-/// What happens to a call.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// This side begins a call under this new id.
-    Begin(SessionId),
-    /// This side wants it to end.
-    HangUp,
-    /// The server says that the far side has left the room.
-    FarLeft,
-    /// The connection to the server is gone.
-    LineLost,
-    /// The far side says something about this call, by the server.
-    Far(SessionId, Signal),
-    /// The media of this call have something to tell.
-    Media(SessionId, MediaEvent),
-    /// Time has passed; harmless when nothing is due.
-    Deadline,
-}
-
-/// What the two sides say of a call by the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Signal {
-    /// An offer or an answer.
-    Description(SdpType, Sdp),
-    /// Where this side may be reached.
-    Candidate(Candidate),
-    /// The end of a call that is not yet up.
-    Cancel,
-}
-
-/// What a call asks of the media.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MediaCommand {
-    /// Make an offer.
-    Offer,
-    /// Answer this offer.
-    Answer(Sdp),
-    /// Take this answer to one's own offer.
-    TakeAnswer(Sdp),
-    /// Take a candidate of the far side.
-    AddCandidate(Candidate),
-    /// Say this on the data channel.
-    SendData(String),
-    /// Tear the connection down.
-    Close,
-}
-
-/// What the media tell a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MediaEvent {
-    /// The own description is made and set.
-    Described(SdpType, Sdp),
-    /// A candidate of this side was found.
-    Candidate(Candidate),
-    /// The data channel is open.
-    DataOpen,
-    /// The far side said this on the data channel.
-    DataText(String),
-    /// The far side closed the connection.
-    Closed,
-    /// It cannot go on; the text says why, for a person.
-    Failed(String),
-}
-
-/// How far a call has got, as a person is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// No call.
-    Idle,
-    /// Offered, not yet answered.
-    Calling,
-    /// Both descriptions are exchanged.
-    Connecting,
-    /// The data channel is up.
-    Connected,
-    /// Hanging up.
-    Ending,
-}
-
-/// Why a call ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
-    /// This side hung up.
-    HungUp,
-    /// The far side hung up.
-    FarHungUp,
-    /// The offer was not answered in 60 s.
-    NoAnswer,
-    /// No way between the two was found in 10 s.
-    NoConnection,
-    /// The far side gives no sign of life, or closed its end.
-    FarGone,
-    /// The media failed; the text says why.
-    Failed(String),
-}
-
-/// What a call wants done, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Tell the far side by the server.
-    Signal(SessionId, Signal),
-    /// Tell the media.
-    Media(SessionId, MediaCommand),
-    /// Show this; with [`Phase::Idle`] also why the call is over, unless it is only put off.
-    Phase(Phase, Option<Ending>),
-    /// Show what the far side tells of itself.
-    FarProps(Props),
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
@@ -326,8 +210,16 @@ impl Call {
             MediaEvent::DataOpen => self.data_open(now, session),
             MediaEvent::DataText(text) => self.data_text(now, &session, &text),
             MediaEvent::Closed => self.end(Ending::FarGone),
-            MediaEvent::Failed(why) => self.end(Ending::Failed(why)),
+            MediaEvent::Failed(why) => self.fail(&session, why),
         }
+    }
+
+    /// Ends a call that cannot go on; a far side that would otherwise wait for it is told.
+    fn fail(&mut self, session: &SessionId, why: String) {
+        if let State::PendingOutgoing { .. } | State::Answered { .. } = self.state {
+            self.signal(session, Signal::Cancel);
+        }
+        self.end(Ending::Failed(why));
     }
 
     fn data_open(&mut self, now: Instant, session: SessionId) {
@@ -494,37 +386,6 @@ impl Call {
             State::DatachanEstablished { .. } => "data channel established",
             State::HangupSent { .. } => "hang-up sent",
             State::Terminating { .. } => "terminating",
-        }
-    }
-}
-
-/// The signs of life on the data channel: `{"ping":{}}` and `{"pong":{}}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heartbeat {
-    /// "Are you there?"
-    Ping,
-    /// "I am."
-    Pong,
-}
-
-impl Heartbeat {
-    /// The sign of life that a text is, if it is one.
-    pub fn parse(text: &str) -> Option<Self> {
-        let value: Value = serde_json::from_str(text).ok()?;
-        let object = value.as_object()?;
-        match object.keys().next().map(String::as_str) {
-            Some("ping") if object.len() == 1 => Some(Self::Ping),
-            Some("pong") if object.len() == 1 => Some(Self::Pong),
-            _ => None,
-        }
-    }
-}
-
-impl std::fmt::Display for Heartbeat {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Ping => json!({ "ping": {} }).fmt(f),
-            Self::Pong => json!({ "pong": {} }).fmt(f),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! [`Conversation::deadline`]. The page's `conversation.js` is its twin.
 
 mod backoff;
+mod exchange;
 mod message;
 
 use std::{
@@ -11,13 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use exchange::{CodeGone, Event, Gate, Input, LineState, Output, Pairing, Presence, Setup, Switch, Track};
 pub use message::{MESSAGE_LIMIT, Message, MessageError};
 
 use crate::{
-    call::{self, Call, Ending, MediaCommand, MediaEvent, Phase, Precedence, Props},
+    call::{self, Call, Precedence, Props},
     ids::{ConversationId, InstanceId, PeerUid, SessionId},
-    pairing::{Bond, PairingKey, Step},
-    rendezvous::{ClientLine, ServerLine},
+    pairing::{Bond, Step},
+    rendezvous::{ClientLine, ServerLine, UID_TAKEN},
 };
 use backoff::Backoff;
 
@@ -25,187 +27,6 @@ use backoff::Backoff;
 pub const REGISTER_LIMIT: Duration = Duration::from_secs(15);
 /// The longest error text of a server that is shown: 200 characters.
 const ERROR_SHOWN: usize = 200;
-
-/// How far this side is from having a far side.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pairing {
-    /// It shows a code with this key, until the key expires.
-    Waiting {
-        /// The code's key.
-        key: PairingKey,
-        /// When it is erased, unused.
-        expires: Instant,
-    },
-    /// Its code expired unused.
-    Expired,
-    /// It read the code of `far`, and waits for its word.
-    Accepting {
-        /// Who showed the code.
-        far: InstanceId,
-        /// The code's key.
-        key: PairingKey,
-    },
-    /// For ever with `far`.
-    Paired {
-        /// The other side.
-        far: InstanceId,
-    },
-}
-
-/// What makes a conversation what it is.
-#[derive(Debug)]
-pub struct Setup {
-    /// Its id.
-    pub conversation: ConversationId,
-    /// This side's id.
-    pub instance: InstanceId,
-    /// How far pairing has got.
-    pub pairing: Pairing,
-    /// Whether pictures are sent when unpaused.
-    pub camera: Switch,
-    /// Where randomness starts from: unforeseeable in earnest, fixed in a test.
-    pub seed: u64,
-}
-
-/// On or off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Switch {
-    /// On.
-    On,
-    /// Off.
-    Off,
-}
-
-/// What happens to a conversation.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// Begin: connect to the server.
-    Start,
-    /// The connection to the server is up.
-    SocketOpen,
-    /// It is gone, or could not be made.
-    SocketClosed,
-    /// The server says this.
-    Line(ServerLine),
-    /// The user wants to talk.
-    Unpause,
-    /// The user wants quiet.
-    Pause,
-    /// The user switches the microphone.
-    Microphone(Switch),
-    /// The user switches the camera.
-    Camera(Switch),
-    /// The user ends the call.
-    HangUp,
-    /// The user wants this conversation here, though it was open elsewhere.
-    TakeOver,
-    /// The media of a call have something to tell.
-    Media(SessionId, MediaEvent),
-    /// Time has passed; harmless when nothing is due.
-    Deadline,
-}
-
-/// What a conversation wants done, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Connect to the server.
-    Connect,
-    /// Drop the connection to the server.
-    Disconnect,
-    /// Say this to the server.
-    Send(ClientLine),
-    /// Tell the media of this call.
-    Media(SessionId, MediaCommand),
-    /// Open or close everything that listens, looks or plays.
-    Gate(Gate),
-    /// Let sound, or pictures, through the open gate, or not.
-    Track(Track, Switch),
-    /// Store the far side under this conversation, and erase the code's key.
-    Remember(InstanceId),
-    /// Erase the code's key.
-    ForgetKey,
-    /// Show this.
-    Event(Event),
-}
-
-/// What stands between this side's devices and the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
-    /// Unpaused: what is said is heard.
-    Open,
-    /// Paused: no device is open.
-    Closed,
-}
-
-/// What is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Track {
-    /// The microphone's sound.
-    Microphone,
-    /// The camera's picture.
-    Camera,
-}
-
-/// What a person is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The connection to the server is thus.
-    Line(LineState),
-    /// The code may be shown.
-    CodeShown,
-    /// The code is gone.
-    CodeGone(CodeGone),
-    /// The two are paired now.
-    Paired,
-    /// The code that this side read was used already, or is none.
-    Refused,
-    /// Whether the far side is there.
-    Far(Presence),
-    /// What the far side tells of itself.
-    FarProps(Props),
-    /// This side's gate.
-    Gate(Gate),
-    /// This side's switches.
-    Track(Track, Switch),
-    /// How far the call has got; with [`Phase::Idle`] also why it is over, unless it is only put off.
-    Call(Phase, Option<Ending>),
-    /// The server complains; the text is its own, at most 200 characters.
-    ServerError(String),
-}
-
-/// How the connection to the server is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineState {
-    /// Being made.
-    Connecting,
-    /// Registered, and in the room.
-    Joined,
-    /// Gone; tried again at this time.
-    Offline {
-        /// When.
-        retry: Instant,
-    },
-    /// Another program or tab of this same side has it.
-    Taken,
-}
-
-/// Why a code is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CodeGone {
-    /// It was used.
-    Paired,
-    /// Nobody used it in its time.
-    Expired,
-}
-
-/// Whether somebody is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
-    /// There.
-    Here,
-    /// Not there.
-    Away,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Line {
@@ -231,8 +52,6 @@ pub struct Conversation {
     id: ConversationId,
     instance: InstanceId,
     pairing: Pairing,
-    /// The word that pairs, kept for a far side that did not get it.
-    accepted: Option<String>,
     line: Line,
     joined_before: bool,
     backoff: Backoff,
@@ -240,6 +59,8 @@ pub struct Conversation {
     gate: Gate,
     microphone: Switch,
     camera: Switch,
+    /// What there is: a microphone, a camera.
+    equipped: [bool; 2],
     call: Call,
     random: fastrand::Rng,
     outputs: VecDeque<Output>,
@@ -249,7 +70,7 @@ impl Conversation {
     /// A conversation that has not begun: paused, off the line.
     pub fn new(setup: Setup) -> Self {
         let far = match &setup.pairing {
-            Pairing::Accepting { far, .. } | Pairing::Paired { far } => Some(far.clone()),
+            Pairing::Accepting { far, .. } | Pairing::Paired { far, .. } => Some(far.clone()),
             Pairing::Waiting { .. } | Pairing::Expired => None,
         };
         let mut conversation = Self {
@@ -257,14 +78,14 @@ impl Conversation {
             id: setup.conversation,
             instance: setup.instance,
             pairing: setup.pairing,
-            accepted: None,
             line: Line::Idle,
             joined_before: false,
             backoff: Backoff::default(),
             far: Presence::Away,
             gate: Gate::Closed,
             microphone: Switch::On,
-            camera: setup.camera,
+            camera: Switch::On,
+            equipped: [true; 2],
             random: fastrand::Rng::with_seed(setup.seed),
             outputs: VecDeque::new(),
         };
@@ -281,6 +102,10 @@ impl Conversation {
             Input::Line(line) => self.line(now, line),
             Input::Unpause => self.set_gate(Gate::Open),
             Input::Pause => self.set_gate(Gate::Closed),
+            Input::Equipped { microphone, camera } => {
+                self.equipped = [microphone, camera];
+                self.sync_props();
+            }
             Input::Microphone(switch) => self.switch(Track::Microphone, switch),
             Input::Camera(switch) => self.switch(Track::Camera, switch),
             Input::HangUp => self.hang_up(now),
@@ -388,13 +213,18 @@ impl Conversation {
     }
 
     fn server_error(&mut self, text: String) {
-        // Our own half-dead connection may hold the uid for a while after a break: then it is only tried again.
-        if text == "peer uid taken" && !self.joined_before {
-            self.line = Line::Taken;
-            self.event(Event::Line(LineState::Taken));
-            self.outputs.push_back(Output::Disconnect);
-        } else if text != "peer uid taken" {
-            self.event(Event::ServerError(text.chars().filter(|c| !c.is_control()).take(ERROR_SHOWN).collect()));
+        let is_registering = matches!(self.line, Line::Registering { .. } | Line::Joining { .. });
+        match text.as_str() {
+            // Our own half-dead connection may hold the uid for a while after a break: then it is only tried again.
+            UID_TAKEN if self.joined_before => {}
+            UID_TAKEN => {
+                self.line = Line::Taken;
+                self.event(Event::Line(LineState::Taken));
+                self.outputs.push_back(Output::Disconnect);
+            }
+            // In the room it only says that somebody has just left it.
+            _ if !is_registering => tracing::debug!("the server could not deliver a message"),
+            _ => self.event(Event::ServerError(text.chars().filter(|c| !c.is_control()).take(ERROR_SHOWN).collect())),
         }
     }
 
@@ -449,15 +279,13 @@ impl Conversation {
                 }
                 let bond = Bond { step: Step::Accepted, conversation: &self.id, from: &self.instance, to: &far };
                 let answer = key.prove(bond);
-                self.send_message(from.clone(), &Message::Accepted(answer.clone()));
-                self.accepted = Some(answer);
                 self.event(Event::CodeGone(CodeGone::Paired));
-                self.pair(far);
+                self.pair(far, Some(answer.clone()));
+                self.send_message(from.clone(), &Message::Accepted(answer));
             }
-            Pairing::Paired { far: known } if *known == far => {
-                if let Some(answer) = self.accepted.clone() {
-                    self.send_message(from.clone(), &Message::Accepted(answer));
-                }
+            Pairing::Paired { far: known, accepted: Some(answer) } if *known == far => {
+                let answer = Message::Accepted(answer.clone());
+                self.send_message(from.clone(), &answer);
             }
             Pairing::Paired { .. } | Pairing::Expired | Pairing::Accepting { .. } => {
                 self.send_message(from.clone(), &Message::Refused);
@@ -470,16 +298,16 @@ impl Conversation {
             let bond = Bond { step: Step::Accepted, conversation: &self.id, from: far, to: &self.instance };
             if key.verify(bond, proof) {
                 let far = far.clone();
-                self.pair(far);
+                self.pair(far, None);
             }
         }
     }
 
-    fn pair(&mut self, far: InstanceId) {
+    fn pair(&mut self, far: InstanceId, accepted: Option<String>) {
         self.call = Call::new(precedence(&self.instance, Some(&far)));
         self.sync_props();
-        self.pairing = Pairing::Paired { far: far.clone() };
-        self.outputs.push_back(Output::Remember(far));
+        self.pairing = Pairing::Paired { far: far.clone(), accepted: accepted.clone() };
+        self.outputs.push_back(Output::Remember { far, accepted });
         self.event(Event::Paired);
         self.set_far(Presence::Here);
     }
@@ -558,10 +386,11 @@ impl Conversation {
     fn sync_props(&mut self) {
         let text = |yes: bool| String::from(if yes { "true" } else { "false" });
         let open = self.gate == Gate::Open;
+        let [microphone, camera] = self.equipped;
         let props = Props::from([
             ("paused".into(), text(!open)),
-            ("audiosend".into(), text(open && self.microphone == Switch::On)),
-            ("videosend".into(), text(open && self.camera == Switch::On)),
+            ("audiosend".into(), text(open && microphone && self.microphone == Switch::On)),
+            ("videosend".into(), text(open && camera && self.camera == Switch::On)),
         ]);
         self.call.set_props(props);
     }
@@ -592,7 +421,7 @@ impl Conversation {
 
     fn far_uid(&self) -> Option<PeerUid> {
         match &self.pairing {
-            Pairing::Accepting { far, .. } | Pairing::Paired { far } => Some(far.uid(&self.id)),
+            Pairing::Accepting { far, .. } | Pairing::Paired { far, .. } => Some(far.uid(&self.id)),
             Pairing::Waiting { .. } | Pairing::Expired => None,
         }
     }
@@ -608,7 +437,11 @@ impl Conversation {
         (conversation == self.id.as_str() && instance != self.instance).then_some(instance)
     }
 
+    /// Tells another member of the room; whoever is not in it has nobody to tell.
     fn send_message(&mut self, to: PeerUid, message: &Message) {
+        if self.line != Line::Joined {
+            return tracing::debug!("not on the line: a message is lost");
+        }
         self.send(ClientLine::RoomPeerMsg { to, text: message.to_string() });
     }
 

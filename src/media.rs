@@ -9,6 +9,7 @@ mod gate;
 mod peer;
 mod playback;
 mod probe;
+mod report;
 mod session;
 
 use std::{net::IpAddr, sync::mpsc, thread::JoinHandle};
@@ -89,6 +90,9 @@ pub enum MediaError {
     /// An element or a link could not be made.
     #[error("the media cannot be set up: {0}")]
     Setup(String),
+    /// The media's thread has ended by itself, which is a mistake of ours.
+    #[error("sound and picture have stopped working")]
+    Gone,
     /// webrtcbin refused.
     #[error("the call cannot be negotiated: {0}")]
     Negotiation(String),

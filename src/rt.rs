@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use async_std::channel::{Receiver, Sender, bounded, unbounded as channel};
+pub use async_std::channel::{Receiver, Sender, bounded as channel};
 use async_std::{future, task};
 
 /// A running task; dropping it lets the task run on.
@@ -21,7 +21,11 @@ pub fn run<T>(main: impl Future<Output = T>) -> std::io::Result<T> {
     let reactor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let handle = reactor.handle().clone();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let driver = std::thread::Builder::new().name("reactor".into()).spawn(move || reactor.block_on(stopped))?;
+    let driver = std::thread::Builder::new().name("reactor".into()).spawn(move || {
+        let _ = reactor.block_on(stopped);
+        // A name that is still being looked up must not keep the program.
+        reactor.shutdown_background();
+    })?;
     let _entered = handle.enter();
     async_global_executor::init_with_config(
         async_global_executor::GlobalExecutorConfig::default().with_min_threads(1).with_max_threads(1),

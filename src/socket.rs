@@ -29,6 +29,8 @@ use crate::{
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How often the server is asked for a sign of life while nothing is said: 25 s, within what home routers remember.
 const KEEPALIVE: Duration = Duration::from_secs(25);
+/// Lines that wait for a server that does not read: 256; more than that, and what is said is lost as if on the way.
+const OUTBOX: usize = 256;
 /// How long a goodbye may take: 1 s.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -46,7 +48,7 @@ pub enum Event {
 /// Why a connection ended, or did not come about.
 #[derive(Debug, Error)]
 pub enum SocketError {
-    /// Nobody answers at that address, or the way there is broken: it may heal.
+    /// Nobody answers at that address, or the way there is broken.
     #[error("no connection: {0}")]
     Unreachable(String),
     /// Somebody answers, but not a rendezvous server.
@@ -55,13 +57,6 @@ pub enum SocketError {
     /// The server's certificate cannot be trusted.
     #[error("the server's certificate is not valid: {0}")]
     Certificate(String),
-}
-
-impl SocketError {
-    /// Whether trying again later can help.
-    pub fn may_heal(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
-    }
 }
 
 /// A connection in the making, or made; dropping it says goodbye.
@@ -78,18 +73,18 @@ type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 impl Socket {
     /// Begins to connect; what becomes of it is told on `events`, with `number`.
     pub fn connect(server: &Origin, number: u64, events: Sender<(u64, Event)>) -> Self {
-        let (lines, outbox) = rt::channel();
+        let (lines, outbox) = rt::channel(OUTBOX);
         let server = server.clone();
+        let listener = Listener { number, events };
         let task = rt::spawn(async move {
-            let tell = |event| events.try_send((number, event));
             let ended = match open(&server).await {
                 Ok(stream) => {
-                    let _ = tell(Event::Open);
-                    carry(stream, &outbox, |line| drop(tell(Event::Line(line)))).await
+                    listener.tell(Event::Open).await;
+                    carry(stream, &outbox, &listener).await
                 }
                 Err(error) => Some(error),
             };
-            let _ = tell(Event::Closed(ended));
+            listener.tell(Event::Closed(ended)).await;
         });
         Self { lines, number, task }
     }
@@ -103,6 +98,19 @@ impl Socket {
     pub async fn close(self) {
         drop(self.lines);
         let _ = rt::timeout(CLOSE_LIMIT, self.task).await;
+    }
+}
+
+/// Whoever is told what happens on a connection.
+struct Listener {
+    number: u64,
+    events: Sender<(u64, Event)>,
+}
+
+impl Listener {
+    /// Waits for room: a server that says more than is listened to is not read from.
+    async fn tell(&self, event: Event) {
+        let _ = self.events.send((self.number, event)).await;
     }
 }
 
@@ -140,7 +148,7 @@ fn classify(error: tungstenite::Error) -> SocketError {
 }
 
 /// Carries lines both ways until either end closes.
-async fn carry(stream: Stream, outbox: &Receiver<String>, hear: impl Fn(String)) -> Option<SocketError> {
+async fn carry(stream: Stream, outbox: &Receiver<String>, listener: &Listener) -> Option<SocketError> {
     let (mut sink, stream) = stream.split();
     let mut stream = stream.fuse();
     let mut asked = false;
@@ -155,7 +163,7 @@ async fn carry(stream: Stream, outbox: &Receiver<String>, hear: impl Fn(String))
                 }
             },
             message = stream.next() => match message {
-                Some(Ok(Message::Text(text))) => { asked = false; hear(text.as_str().to_owned()); }
+                Some(Ok(Message::Text(text))) => { asked = false; listener.tell(Event::Line(text.as_str().to_owned())).await; }
                 Some(Ok(Message::Close(_))) | None => return None,
                 // Pings are answered by the library as it goes on reading.
                 Some(Ok(_)) => { asked = false; let _ = sink.flush().await; }
@@ -178,7 +186,8 @@ fn tls(server: &Origin) -> Result<Arc<ClientConfig>, SocketError> {
         .with_safe_default_protocol_versions()
         .map_err(|error| SocketError::Certificate(error.to_string()))?;
     let config = if server.is_private() {
-        // No authority vouches for a name inside a home; what is said is protected between the two ends themselves.
+        // No authority vouches for a name inside a home. Whoever can put themselves in the way there can read along, and
+        // change, how a call is set up: the README says so.
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))).with_no_client_auth()
     } else {
         builder.with_root_certificates(roots()).with_no_client_auth()

@@ -219,11 +219,12 @@ class Page {
     const { peer } = this;
     clearTimeout(this.fading);
     if (!peer) return;
+    const sound = track ?? this.silence.track;
     if (!track) {
       this.silence.start();
       this.fading = setTimeout(() => this.sendNothing(peer), SILENCE_FOR);
     }
-    await peer.use("audio", track ?? this.silence.track);
+    await peer.use("audio", sound);
     if (track && this.capture.tracks.audio === track) this.silence.stop();
   }
 

@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::negotiation::{Sdp, SdpType};
+use crate::{
+    call::{Ending, MediaCommand, MediaEvent, Phase},
+    negotiation::{Sdp, SdpType},
+    pairing::PairingKey,
+};
 
 const LATENCY: Duration = Duration::from_millis(10);
 
@@ -49,7 +53,6 @@ fn side(now: Instant, side: usize, pairing: Pairing) -> Conversation {
             }
             Pairing::Expired | Pairing::Accepting { .. } | Pairing::Paired { .. } => pairing,
         },
-        camera: Switch::On,
         seed: side as u64,
     })
 }
@@ -80,7 +83,7 @@ impl World {
 
     /// Two that were paired long ago, both on the line.
     fn paired() -> Self {
-        let mut world = Self::new([Pairing::Paired { far: instance(1) }, Pairing::Paired { far: instance(0) }]);
+        let mut world = Self::new([paired_with(1), paired_with(0)]);
         world.tell(0, Input::Start);
         world.tell(1, Input::Start);
         world.run(Duration::from_secs(1));
@@ -116,7 +119,7 @@ impl World {
             Output::Send(line) => self.later(Arrival::ToServer(side, line)),
             Output::Media(session, command) => self.media(side, session, command),
             Output::Gate(gate) => self.gates[side] = gate,
-            Output::Remember(far) => self.remembered[side] = Some(far),
+            Output::Remember { far, .. } => self.remembered[side] = Some(far),
             Output::Event(event) => self.told[side].push(event),
             Output::Track(..) | Output::ForgetKey => {}
         }
@@ -226,6 +229,10 @@ impl World {
     }
 }
 
+fn paired_with(far: usize) -> Pairing {
+    Pairing::Paired { far: instance(far), accepted: None }
+}
+
 fn waiting() -> Pairing {
     Pairing::Waiting { key: key(), expires: Instant::now() }
 }
@@ -242,6 +249,64 @@ fn a_code_pairs_two_sides_and_goes_down_on_both() {
     assert!((0..2).all(|side| world.was_told(side, &Event::Paired)));
     assert!((0..2).all(|side| world.was_told(side, &Event::Far(Presence::Here))));
     assert_eq!(world.gates, [Gate::Closed; 2]);
+}
+
+#[test]
+fn a_pairing_whose_word_was_lost_is_made_good_after_its_owner_came_back() {
+    let mut world = World::new([waiting(), Pairing::Accepting { far: instance(0), key: key() }]);
+    world.tell(0, Input::Start);
+    world.tell(1, Input::Start);
+    // Until the owner has remembered, but its word has not arrived.
+    while world.remembered[0].is_none() {
+        world.run(Duration::from_millis(1));
+    }
+    let pairing = world.sides[0].pairing.clone();
+    assert_eq!(world.remembered[1], None);
+    world.queue.clear();
+    world.leave(0);
+    world.sides[0] = side(world.now, 0, pairing);
+    world.tell(0, Input::Start);
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.remembered[1], Some(instance(0)));
+}
+
+#[test]
+fn what_media_find_out_late_is_not_said_before_this_side_is_in_the_room() {
+    let mut conversation = side(Instant::now(), 0, paired_with(1));
+    let now = Instant::now();
+    conversation.handle(now, Input::Start);
+    conversation.handle(now, Input::SocketOpen);
+    let uid = instance(1).uid(&ConversationId::from_bits(1));
+    let session: SessionId = "abcd".parse().expect("an id");
+    let offer = Message::Call(session.clone(), call::Signal::Description(SdpType::Offer, sdp()));
+    conversation.handle(now, Input::Line(ServerLine::RoomPeerMsg { from: uid, text: offer.to_string() }));
+    conversation.handle(now, Input::Media(session, MediaEvent::Described(SdpType::Answer, sdp())));
+    let sent = std::iter::from_fn(|| conversation.poll()).filter(|output| matches!(output, Output::Send(_)));
+    assert_eq!(sent.count(), 1, "HELLO and nothing else");
+}
+
+#[test]
+fn an_answerer_that_fails_tells_the_side_that_waits() {
+    let mut world = World::paired();
+    world.tell(0, Input::Unpause);
+    world.run(Duration::from_millis(40));
+    let session = world.media[1].clone().expect("answering");
+    world.tell(1, Input::Media(session, MediaEvent::Failed("why".into())));
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.media, [None, None]);
+    assert!(world.was_told(0, &Event::Call(Phase::Idle, Some(Ending::FarHungUp))));
+}
+
+#[test]
+fn a_side_without_devices_does_not_say_that_it_sends() {
+    let mut world = World::connected();
+    world.tell(0, Input::Equipped { microphone: true, camera: false });
+    world.run(Duration::from_secs(1));
+    let says = |event: &Event| {
+        let Event::FarProps(props) = event else { return None };
+        Some((props["audiosend"].clone(), props["videosend"].clone()))
+    };
+    assert_eq!(world.told[1].iter().rev().find_map(says), Some(("true".into(), "false".into())));
 }
 
 #[test]
@@ -264,7 +329,7 @@ fn a_wrong_key_and_a_used_code_are_refused() {
     assert_eq!(world.remembered, [None, None]);
     assert!(world.was_told(1, &Event::Refused));
 
-    let used = Pairing::Paired { far: instance(7) };
+    let used = paired_with(7);
     let mut world = World::new([used, Pairing::Accepting { far: instance(0), key: key() }]);
     world.tell(0, Input::Start);
     world.tell(1, Input::Start);
@@ -275,7 +340,7 @@ fn a_wrong_key_and_a_used_code_are_refused() {
 
 #[test]
 fn a_stranger_in_the_room_is_not_listened_to() {
-    let mut world = World::new([Pairing::Paired { far: instance(7) }, Pairing::Paired { far: instance(0) }]);
+    let mut world = World::new([paired_with(7), paired_with(0)]);
     world.tell(0, Input::Start);
     world.tell(1, Input::Start);
     world.run(Duration::from_secs(1));
@@ -338,7 +403,7 @@ fn both_unpausing_at_once_gives_one_call() {
 
 #[test]
 fn whoever_is_unpaused_already_offers_when_the_other_comes() {
-    let mut world = World::new([Pairing::Paired { far: instance(1) }, Pairing::Paired { far: instance(0) }]);
+    let mut world = World::new([paired_with(1), paired_with(0)]);
     world.tell(0, Input::Start);
     world.tell(0, Input::Unpause);
     world.run(Duration::from_secs(5));
@@ -402,7 +467,7 @@ fn a_far_side_that_dies_is_noticed_within_three_seconds() {
     let died = world.now;
     world.media[1] = None;
     world.leave(1);
-    world.sides[1] = side(world.now, 1, Pairing::Paired { far: instance(0) });
+    world.sides[1] = side(world.now, 1, paired_with(0));
     world.run(Duration::from_millis(1600));
     assert!(world.was_told(0, &Event::Call(Phase::Idle, Some(Ending::FarGone))), "after {:?}", world.now - died);
     assert_eq!(world.gates[0], Gate::Closed);
@@ -412,7 +477,7 @@ fn a_far_side_that_dies_is_noticed_within_three_seconds() {
 fn a_silent_death_without_a_word_of_the_server_is_noticed_too() {
     let mut world = World::connected();
     world.media[1] = None;
-    world.sides[1] = side(world.now, 1, Pairing::Paired { far: instance(0) });
+    world.sides[1] = side(world.now, 1, paired_with(0));
     world.run(LIFE_LIMIT_AND_A_BIT);
     assert!(world.was_told(0, &Event::Call(Phase::Idle, Some(Ending::FarGone))));
 }
@@ -456,7 +521,7 @@ fn an_offer_that_was_lost_with_its_addressee_is_made_again() {
 fn a_new_offer_in_a_call_replaces_it() {
     let mut world = World::connected();
     world.media[1] = None;
-    world.sides[1] = side(world.now, 1, Pairing::Paired { far: instance(0) });
+    world.sides[1] = side(world.now, 1, paired_with(0));
     world.tell(1, Input::Start);
     world.tell(1, Input::Unpause);
     world.run(Duration::from_secs(1));
@@ -492,7 +557,7 @@ fn an_unanswered_offer_ends_after_a_minute_in_plain_words() {
 
 #[test]
 fn a_conversation_open_elsewhere_is_told_and_can_be_taken_over() {
-    let mut world = World::new([Pairing::Paired { far: instance(1) }, Pairing::Paired { far: instance(0) }]);
+    let mut world = World::new([paired_with(1), paired_with(0)]);
     world.tell(0, Input::Start);
     world.run(Duration::from_millis(15));
     world.tell(0, Input::Line(ServerLine::Error("peer uid taken".into())));
@@ -520,7 +585,7 @@ fn a_side_that_was_on_the_line_keeps_trying_when_its_own_old_connection_holds_th
 
 #[test]
 fn a_server_that_says_nothing_is_given_up_and_tried_again() {
-    let mut conversation = side(Instant::now(), 0, Pairing::Paired { far: instance(1) });
+    let mut conversation = side(Instant::now(), 0, paired_with(1));
     let now = Instant::now();
     conversation.handle(now, Input::Start);
     conversation.handle(now, Input::SocketOpen);

@@ -2,12 +2,13 @@
 //!
 //! The chains are complete before any device is open, so that opening one needs no negotiation.
 
-use gstreamer::{self as gst, prelude::*};
+use gstreamer::{self as gst, glib, prelude::*};
 
 use super::{
     MediaError,
     devices::{Colour, Origin},
-    probe::{self, Flag},
+    gate,
+    probe::{self, Flag, Tail},
 };
 
 /// Sound between the device and the codec.
@@ -22,9 +23,13 @@ pub(super) struct Chain {
     pub(super) source: Option<gst::Element>,
     /// What mutes it without stopping it; sound only.
     pub(super) volume: Option<gst::Element>,
+    /// The silence that ends what was said; sound only.
+    tail: Option<Tail>,
     payloader: gst::Element,
     caps: gst::Element,
     format: Format,
+    /// The RTP synchronisation source.
+    source_id: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +39,13 @@ enum Format {
 }
 
 impl Chain {
-    /// Opus from the microphone, in frames of 20 ms; passes only while all `flags` are set.
-    pub(super) fn sound(pipeline: &gst::Pipeline, from: Option<&Origin>, flags: Vec<Flag>) -> Result<Self, MediaError> {
+    /// Opus from the microphone, in frames of 20 ms; passes only while both flags are set.
+    pub(super) fn sound(
+        pipeline: &gst::Pipeline,
+        from: Option<&Origin>,
+        open: &Flag,
+        connected: &Flag,
+    ) -> Result<Self, MediaError> {
         let level = element("level").name("own-level").property("interval", 100_000_000_u64).build()?;
         let volume = element("volume").build()?;
         let encoder = element("opusenc")
@@ -43,9 +53,9 @@ impl Chain {
             .property("inband-fec", true)
             .property("packet-loss-percentage", 10_i32)
             .build()?;
-        let payloader = element("rtpopuspay").build()?;
+        let payloader = element("rtpopuspay").property("perfect-rtptime", false).build()?;
         let caps = element("capsfilter").build()?;
-        let source = from.map(source).transpose()?;
+        let source = from.map(|origin| source(origin, "microphone")).transpose()?;
         let chain = [
             element("audioconvert").build()?,
             element("audioresample").build()?,
@@ -57,16 +67,25 @@ impl Chain {
             caps.clone(),
         ];
         assemble(pipeline, source.as_ref(), &chain)?;
-        probe::pass_while(&pad(&encoder, "sink")?, flags);
+        let tail = probe::pass_sound_while(&pad(&encoder, "sink")?, open.clone(), connected.clone());
         probe::drop_stale(&pad(&payloader, "sink")?);
-        Ok(Self { source, volume: Some(volume), payloader, caps, format: Format::Opus })
+        Ok(Self {
+            source,
+            volume: Some(volume),
+            tail: Some(tail),
+            payloader,
+            caps,
+            format: Format::Opus,
+            source_id: glib::random_int(),
+        })
     }
 
-    /// VP8 from the camera, 640×480 at 30 frames a second; passes only while all `flags` are set.
+    /// VP8 from the camera, 640×480 at 30 frames a second; passes only while both flags are set.
     pub(super) fn picture(
         pipeline: &gst::Pipeline,
         from: Option<&Origin>,
-        flags: Vec<Flag>,
+        open: &Flag,
+        connected: &Flag,
     ) -> Result<Self, MediaError> {
         let encoder = element("vp8enc")
             .property("deadline", 1_i64)
@@ -80,7 +99,7 @@ impl Chain {
             .build()?;
         let payloader = element("rtpvp8pay").property_from_str("picture-id-mode", "15-bit").build()?;
         let caps = element("capsfilter").build()?;
-        let source = from.map(source).transpose()?;
+        let source = from.map(|origin| source(origin, "camera")).transpose()?;
         // On a machine that is too busy, whole pictures are left out before any work is done on them.
         let newest = element("queue")
             .property_from_str("leaky", "downstream")
@@ -99,22 +118,36 @@ impl Chain {
             caps.clone(),
         ];
         assemble(pipeline, source.as_ref(), &chain)?;
-        probe::pass_while(&pad(&encoder, "sink")?, flags);
+        probe::pass_while(&pad(&encoder, "sink")?, vec![open.clone(), connected.clone()]);
         // Before the encoder: a picture that was encoded is one that later ones build upon.
         probe::drop_stale(&pad(&encoder, "sink")?);
-        Ok(Self { source, volume: None, payloader, caps, format: Format::Vp8 })
+        Ok(Self {
+            source,
+            volume: None,
+            tail: None,
+            payloader,
+            caps,
+            format: Format::Vp8,
+            source_id: glib::random_int(),
+        })
     }
 
-    /// Sends under this payload type; the caps are complete, or webrtcbin would leave the media section out.
+    /// Closes the device, once what was said is rounded off with silence.
+    pub(super) fn shut(&self) {
+        let Some(source) = self.source.as_ref().filter(|source| !source.is_locked_state()) else { return };
+        self.tail.iter().for_each(Tail::wait);
+        gate::shut(source);
+    }
+
+    /// Sends under this payload type; the caps are complete, or webrtcbin would leave the media section out, and name
+    /// the source, or it would announce another one, which browsers then wait for.
     pub(super) fn set_payload_type(&self, payload: u8) {
-        let caps = match self.format {
-            Format::Opus => format!(
-                "application/x-rtp,media=audio,encoding-name=OPUS,clock-rate=48000,encoding-params=(string)2,payload={payload}"
-            ),
-            Format::Vp8 => {
-                format!("application/x-rtp,media=video,encoding-name=VP8,clock-rate=90000,payload={payload}")
-            }
+        let format = match self.format {
+            Format::Opus => "media=audio,encoding-name=OPUS,clock-rate=48000,encoding-params=(string)2",
+            Format::Vp8 => "media=video,encoding-name=VP8,clock-rate=90000",
         };
+        let source = self.source_id;
+        let caps = format!("application/x-rtp,{format},payload={payload},ssrc=(uint){source}");
         self.payloader.set_property("pt", u32::from(payload));
         self.caps.set_property_from_str("caps", &caps);
     }
@@ -125,7 +158,7 @@ impl Chain {
     }
 }
 
-fn source(origin: &Origin) -> Result<gst::Element, MediaError> {
+fn source(origin: &Origin, name: &str) -> Result<gst::Element, MediaError> {
     let source = match origin {
         Origin::Device(device) => {
             let source = device.create_element(None)?;
@@ -150,6 +183,7 @@ fn source(origin: &Origin) -> Result<gst::Element, MediaError> {
         }
         Origin::Report | Origin::Window => return Err(MediaError::Setup("nothing to record from".into())),
     };
+    source.set_property("name", name);
     // Locked, the pipeline leaves it closed whatever the pipeline itself does.
     source.set_locked_state(true);
     Ok(source)

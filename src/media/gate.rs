@@ -153,7 +153,7 @@ impl Worker {
     fn open(&self, devices: &Devices) {
         let camera = devices.camera.source.as_ref();
         if self.camera == Switch::Off {
-            camera.into_iter().for_each(shut);
+            devices.camera.shut();
         }
         let camera = camera.filter(|_| self.camera == Switch::On);
         let all = [
@@ -188,7 +188,7 @@ impl Worker {
 
     fn close(&self) {
         let Some(devices) = &self.devices else { return };
-        [&devices.microphone.source, &devices.camera.source].into_iter().flatten().for_each(shut);
+        [&devices.camera, &devices.microphone].into_iter().for_each(capture::Chain::shut);
         [&devices.speaker, &devices.window].into_iter().for_each(playback::Chain::shut);
     }
 }
@@ -235,7 +235,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             gst::init().expect("GStreamer");
-            let (events, _) = rt::channel();
+            let (events, _) = rt::channel(64);
             let (gate, _) = start(events.clone()).expect("a thread");
             let ends = Ends {
                 microphone: Some(Origin::Tone(440.0)),

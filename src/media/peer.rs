@@ -16,11 +16,12 @@ use gstreamer_webrtc::{
 };
 
 use super::{
-    Event, MediaError, Options, Side, capture,
+    Event, MediaError, Options, capture,
     devices::Ends,
     gate::{self, Devices},
     playback,
     probe::Flag,
+    report::{self, Reporter},
 };
 use crate::{
     call::MediaEvent,
@@ -31,6 +32,8 @@ use crate::{
 
 /// The jitter buffer's depth: 20 ms. webrtcbin's own default would hold the first packet for 200.
 const LATENCY_MS: u32 = 20;
+/// How long after its time sound is played: the jitter buffer's depth and 5 ms for what stands between it and the speaker.
+const PLAYOUT_MS: u64 = LATENCY_MS as u64 + 5;
 /// How long webrtcbin may think about a description: 5 s; it needs 10 ms.
 const NEGOTIATION_LIMIT: Duration = Duration::from_secs(5);
 /// The data channel's label. Source: Calling 3.0 as twocan speaks it.
@@ -42,21 +45,6 @@ const OFFERED: PayloadTypes = PayloadTypes { opus: 111, vp8: 96 };
 struct PayloadTypes {
     opus: u8,
     vp8: u8,
-}
-
-/// Sends what happens on one connection under the id of the call that uses it, once one does.
-#[derive(Debug, Clone)]
-struct Reporter {
-    session: Arc<OnceLock<SessionId>>,
-    events: Sender<Event>,
-}
-
-impl Reporter {
-    fn tell(&self, event: MediaEvent) {
-        if let Some(session) = self.session.get() {
-            let _ = self.events.try_send(Event::Call(session.clone(), event));
-        }
-    }
 }
 
 /// One connection, connected or not yet.
@@ -77,8 +65,11 @@ impl Peer {
         let pipeline = gst::Pipeline::new();
         // A device as clock would stop when the gate closes it.
         pipeline.use_clock(Some(&gst::SystemClock::obtain()));
+        // Left to itself it would let the speaker wait for what is slowest in the whole pipeline: the own camera's encoder.
+        pipeline.set_latency(gst::ClockTime::from_mseconds(PLAYOUT_MS));
         let webrtc = make_webrtcbin(options)?;
         pipeline.add(&webrtc)?;
+        // Before the connection stands nothing is sent: it would pile up and go out in one burst.
         let connected = Flag::default();
         let devices = make_chains(&pipeline, ends, open, &connected, events)?;
         let peer = Self {
@@ -87,7 +78,7 @@ impl Peer {
             senders: [devices.microphone.clone(), devices.camera.clone()],
             devices: Some(devices),
             channel: Arc::default(),
-            reporter: Reporter { session: Arc::default(), events: events.clone() },
+            reporter: Reporter::new(events.clone()),
         };
         peer.set_state(gst::State::Ready)?;
         peer.link_senders()?;
@@ -98,7 +89,7 @@ impl Peer {
 
     /// Gives the connection to a call, and its devices to the gate.
     pub(super) fn assign(&mut self, session: SessionId, gate: &gate::Handle) {
-        let _ = self.reporter.session.set(session);
+        self.reporter.assign(session);
         if let Some(devices) = self.devices.take() {
             gate.attach(devices);
         }
@@ -112,7 +103,7 @@ impl Peer {
 
     /// Whether it is the connection of this call.
     pub(super) fn belongs_to(&self, session: &SessionId) -> bool {
-        self.reporter.session.get() == Some(session)
+        self.reporter.session() == Some(session)
     }
 
     /// Makes an offer, tells it, and begins to look for ways to the far side.
@@ -255,7 +246,7 @@ impl Peer {
             None
         });
         self.link_receivers();
-        self.listen_to_bus();
+        report::listen(&self.pipeline, &self.reporter);
     }
 
     fn link_receivers(&self) {
@@ -275,24 +266,6 @@ impl Peer {
             {
                 tracing::warn!(%error, "what the far side sends cannot be taken");
             }
-        });
-    }
-
-    fn listen_to_bus(&self) {
-        let (reporter, pipeline) = (self.reporter.clone(), self.pipeline.downgrade());
-        let Some(bus) = self.pipeline.bus() else { return };
-        bus.set_sync_handler(move |_, message| {
-            let message = message.view();
-            if let gst::MessageView::Element(element) = message {
-                report_level(element, &reporter.events);
-            } else if let gst::MessageView::Error(error) = message {
-                report_error(error, &reporter);
-            } else if let gst::MessageView::Latency(_) = message
-                && let Some(pipeline) = pipeline.upgrade()
-            {
-                pipeline.call_async(|pipeline| drop(pipeline.recalculate_latency()));
-            }
-            gst::BusSyncReply::Drop
         });
     }
 
@@ -316,6 +289,7 @@ fn make_webrtcbin(options: &Options) -> Result<gst::Element, MediaError> {
         .property("bundle-policy", WebRTCBundlePolicy::MaxBundle)
         .property("latency", LATENCY_MS)
         .build()?;
+    wait_for_nothing(&webrtc);
     if let Some(stun) = options.stun.first() {
         webrtc.set_property("stun-server", stun);
     }
@@ -327,6 +301,24 @@ fn make_webrtcbin(options: &Options) -> Result<gst::Element, MediaError> {
     agent.set_property("keepalive-conncheck", true);
     add_servers(&webrtc, &ice, options);
     Ok(webrtc)
+}
+
+/// Takes out of webrtcbin what holds sound back for something else's sake.
+///
+/// Left alone, it lets no packet out before the clock has reached its time plus the latency of the slowest sender, the
+/// camera's encoder: right for files, but what comes from a microphone is late already. And the receiver delays sound
+/// until the picture that was taken with it has come: in a conversation the quicker one must not wait.
+fn wait_for_nothing(webrtc: &gst::Element) {
+    let Some(bin) = webrtc.downcast_ref::<gst::Bin>() else { return };
+    bin.connect_deep_element_added(|_, _, element| {
+        if element.factory().is_some_and(|factory| factory.name() == "clocksync") {
+            element.set_property("sync", false);
+        }
+    });
+    if let Some(rtpbin) = bin.by_name("rtpbin") {
+        // The largest offset that is applied, in ns; 0 would mean any.
+        rtpbin.set_property("max-ts-offset", 1_i64);
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
@@ -349,13 +341,11 @@ fn make_chains(
     connected: &Flag,
     events: &Sender<Event>,
 ) -> Result<Devices, MediaError> {
-    // Before the connection stands nothing is sent: it would pile up and go out in one burst.
-    let sending = || vec![open.clone(), connected.clone()];
     let receiving = || vec![open.clone()];
     Ok(Devices {
         pipeline: pipeline.downgrade(),
-        microphone: capture::Chain::sound(pipeline, ends.microphone.as_ref(), sending())?,
-        camera: capture::Chain::picture(pipeline, ends.camera.as_ref(), sending())?,
+        microphone: capture::Chain::sound(pipeline, ends.microphone.as_ref(), open, connected)?,
+        camera: capture::Chain::picture(pipeline, ends.camera.as_ref(), open, connected)?,
         speaker: playback::Chain::sound(pipeline, ends.speaker.as_ref(), receiving(), events)?,
         window: playback::Chain::picture(pipeline, ends.window.as_ref(), receiving(), events)?,
     })
@@ -389,31 +379,6 @@ fn is_open(channel: &WebRTCDataChannel) -> bool {
 
 fn media_of(pad: &gst::Pad) -> Option<String> {
     pad.current_caps()?.structure(0)?.get::<String>("media").ok()
-}
-
-fn report_level(message: &gst::message::Element, events: &Sender<Event>) {
-    let side = match message.src().map(|source| source.name()).as_deref() {
-        Some("own-level") => Side::Own,
-        Some("far-level") => Side::Far,
-        _ => return,
-    };
-    let rms = message.structure().and_then(|level| level.get::<glib::ValueArray>("rms").ok());
-    if let Some(db) = rms.and_then(|rms| rms.first()?.get::<f64>().ok()) {
-        let _ = events.try_send(Event::Level { side, db: db.clamp(-100.0, 0.0) });
-    }
-}
-
-fn report_error(error: &gst::message::Error, reporter: &Reporter) {
-    let path = error.src().map(|source| source.path_string().to_string()).unwrap_or_default();
-    tracing::debug!(path, error = %error.error(), "an element failed");
-    if path.contains("sctp") {
-        // How webrtcbin shows that a browser closed its end.
-        reporter.tell(MediaEvent::Closed);
-    } else if path.contains("webrtcbin") {
-        reporter.tell(MediaEvent::Failed("the connection broke".into()));
-    } else {
-        let _ = reporter.events.try_send(Event::Notice("a device failed: going on without it".into()));
-    }
 }
 
 fn parse(sdp: &Sdp) -> Result<SDPMessage, MediaError> {

@@ -1,6 +1,7 @@
 //! From the network to the speaker and the window, with both behind a lock.
 
 use std::{
+    ops::ControlFlow,
     sync::{
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
@@ -97,7 +98,11 @@ impl Chain {
 
     /// Lets pass what the opened sink can take now.
     pub(super) fn admit(&self) {
-        self.ready.set(self.sink.as_ref().is_some_and(|sink| !sink.is_locked_state()));
+        let opened = self.sink.as_ref().filter(|sink| !sink.is_locked_state());
+        if let Some(sink) = opened.filter(|_| !self.ready.is_set()) {
+            tell_again(sink);
+        }
+        self.ready.set(opened.is_some());
     }
 
     /// Shuts the sink between two buffers.
@@ -132,6 +137,17 @@ impl Chain {
     }
 }
 
+/// Tells a sink that was shut what its stream is: it forgot format and segment, and nobody says them twice.
+fn tell_again(sink: &gst::Element) {
+    let Some((pad, before)) = sink.static_pad("sink").and_then(|pad| Some((pad.clone(), pad.peer()?))) else { return };
+    before.sticky_events_foreach(|event| {
+        pad.send_event(event.clone());
+        ControlFlow::Continue(gst::EventForeachAction::Keep)
+    });
+    // What refused something before is asked again.
+    before.mark_reconfigure();
+}
+
 fn assemble(
     pipeline: &gst::Pipeline,
     chain: &[gst::Element],
@@ -164,14 +180,14 @@ fn speaker(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, Medi
         }
         Origin::Report | Origin::Tone(_) | Origin::Picture(_) | Origin::Window => tone_report(events.clone())?,
     };
-    Ok(locked(sink))
+    Ok(locked(sink, "speaker"))
 }
 
 fn window(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, MediaError> {
     let sink = match origin {
         Origin::Window => {
             let bin = gst::parse::bin_from_description(
-                "queue max-size-buffers=2 leaky=downstream ! videoscale ! videoconvert ! autovideosink",
+                "queue max-size-buffers=2 leaky=downstream ! videoscale ! videoconvert ! autovideosink sync=false",
                 true,
             )
             .map_err(|error| MediaError::Setup(error.to_string()))?;
@@ -179,12 +195,13 @@ fn window(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, Media
         }
         Origin::Report | Origin::Tone(_) | Origin::Picture(_) | Origin::Device(_) => picture_report(events.clone())?,
     };
-    Ok(locked(sink))
+    Ok(locked(sink, "window"))
 }
 
 /// Locked, so that the pipeline leaves it closed; never waited for, as it opens while everything else is running; and
 /// without the 20 ms that sinks like to have in hand.
-fn locked(sink: gst::Element) -> gst::Element {
+fn locked(sink: gst::Element, name: &str) -> gst::Element {
+    sink.set_property("name", name);
     if sink.find_property("async").is_some() {
         sink.set_property("async", false);
     }
@@ -212,7 +229,7 @@ fn tone_report(events: Sender<Event>) -> Result<gst::Element, MediaError> {
 
 fn picture_report(events: Sender<Event>) -> Result<gst::Element, MediaError> {
     let bin = gst::parse::bin_from_description(
-        "videoconvert ! video/x-raw,format=RGB ! fakesink name=report sync=true async=false signal-handoffs=true",
+        "videoconvert ! video/x-raw,format=RGB ! fakesink name=report sync=false async=false signal-handoffs=true",
         true,
     )
     .map_err(|error| MediaError::Setup(error.to_string()))?;

@@ -1,8 +1,12 @@
 //! What watches the streams: who may pass, what comes too late, what a tone sounds like.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
 use gstreamer::{self as gst, prelude::*};
@@ -27,16 +31,71 @@ impl Flag {
     }
 }
 
-/// Lets buffers through `pad` only while every flag is set, and never the end of a stream: the call outlives a device.
+/// Lets buffers, and word of missing ones, through `pad` only while every flag is set; what tells of the stream always,
+/// but never its end: the call outlives a device.
 pub(super) fn pass_while(pad: &gst::Pad, flags: Vec<Flag>) {
     let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(mask, move |_, info| {
         let pass = match info.event() {
-            Some(event) => event.type_() != gst::EventType::Eos,
-            None => flags.iter().all(Flag::is_set),
+            Some(event) if event.type_().is_sticky() => event.type_() != gst::EventType::Eos,
+            Some(_) | None => flags.iter().all(Flag::is_set),
         };
         if pass { gst::PadProbeReturn::Ok } else { swallow(info) }
     });
+}
+
+/// How long silence is sent after a pause: three frames of 20 ms.
+///
+/// A receiver fills in for what does not come by stretching what came last, for a third of a second. Let it stretch
+/// silence.
+const TAIL: Duration = Duration::from_millis(60);
+
+/// The silence behind a stretch of sound, as far as it is not sent yet.
+#[derive(Debug, Clone)]
+pub(super) struct Tail {
+    /// Nanoseconds.
+    left: Arc<AtomicU64>,
+    open: Flag,
+}
+
+impl Tail {
+    /// Waits until it is sent, or can no longer be.
+    #[expect(clippy::disallowed_methods, reason = "devices live by the real clock")]
+    pub(super) fn wait(&self) {
+        let until = Instant::now() + 2 * TAIL;
+        while !self.open.is_set() && self.left.load(Ordering::Acquire) > 0 && Instant::now() < until {
+            thread::sleep(TAIL / 12);
+        }
+        self.left.store(0, Ordering::Release);
+    }
+
+    /// What becomes of a buffer of raw sound while the gate is closed: silence, as long as there is some to be sent.
+    fn silence(&self, buffer: &mut gst::Buffer) -> bool {
+        let left = self.left.load(Ordering::Acquire);
+        let length = buffer.duration().unwrap_or_default().nseconds();
+        self.left.store(left.saturating_sub(length), Ordering::Release);
+        left > 0 && buffer.make_mut().map_writable().map(|mut samples| samples.fill(0)).is_ok()
+    }
+}
+
+/// Lets raw sound through `pad` only while both flags are set, and for [`TAIL`] after `open` was taken back as silence.
+pub(super) fn pass_sound_while(pad: &gst::Pad, open: Flag, connected: Flag) -> Tail {
+    let tail = Tail { left: Arc::default(), open };
+    let watched = tail.clone();
+    pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        let pass = match &mut info.data {
+            Some(gst::PadProbeData::Event(event)) => event.type_() != gst::EventType::Eos,
+            Some(gst::PadProbeData::Buffer(_)) if !connected.is_set() => false,
+            Some(gst::PadProbeData::Buffer(_)) if watched.open.is_set() => {
+                watched.left.store(TAIL.as_nanos() as u64, Ordering::Release);
+                true
+            }
+            Some(gst::PadProbeData::Buffer(buffer)) => watched.silence(buffer),
+            Some(_) | None => false,
+        };
+        if pass { gst::PadProbeReturn::Ok } else { swallow(info) }
+    });
+    tail
 }
 
 /// Drops at `pad` what is left over from before a pause.

@@ -19,7 +19,7 @@ use crate::{
     conversation::{Conversation, Event, Gate, Input, LineState, Output, Pairing, Setup, Switch},
     ids::InstanceId,
     invite::{Invite, Origin},
-    media::{self, Media},
+    media::{self, Media, MediaError},
     pairing::PairingKey,
     rendezvous::ServerLine,
     rt,
@@ -32,6 +32,13 @@ use home::Home;
 const CODE_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the far side gets to hear that this one hangs up before the program ends: 500 ms.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// How long devices may take to close when the program ends: 3 s.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+/// Events of the media that wait to be looked at: 4096, some 30 s of everything they tell; more are lost.
+const MEDIA_BACKLOG: usize = 4096;
+/// Lines of the server that wait to be looked at: 16; then it is not read from.
+const SOCKET_BACKLOG: usize = 16;
 
 /// What `twocan talk` was asked for.
 #[derive(Debug)]
@@ -132,12 +139,11 @@ impl Talk {
             conversation: bookmark.id.clone(),
             instance: bookmark.own.clone(),
             pairing,
-            camera: Switch::On,
             seed: random()?,
         });
-        let (media_sender, media_events) = rt::channel();
+        let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
         let media = Media::start(options.media, media_sender)?;
-        let (socket_sender, socket_events) = rt::channel();
+        let (socket_sender, socket_events) = rt::channel(SOCKET_BACKLOG);
         let mut talk = Self {
             bookmarks,
             bookmark,
@@ -188,12 +194,13 @@ impl Talk {
                 let socket = self.socket_events.recv().fuse();
                 let timer = rt::sleep_until(deadline).fuse();
                 pin_mut!(command, media, socket, timer);
+                // The user first: nothing that others say, however much, keeps this side from pausing or ending.
                 select_biased! {
-                    media = media => media.map_or(Wake::Deadline, Wake::Media),
-                    socket = socket => socket.map_or(Wake::Deadline, |(number, event)| Wake::Socket(number, event)),
-                    command = command => Wake::Command(command),
-                    () = timer => Wake::Deadline,
                     () = terminated => Wake::Terminated,
+                    command = command => Wake::Command(command),
+                    media = media => Wake::Media(media.unwrap_or(media::Event::Unusable(MediaError::Gone))),
+                    socket = socket => socket.map_or(Wake::Deadline, |(number, event)| Wake::Socket(number, event)),
+                    () = timer => Wake::Deadline,
                 }
             };
             self.wake(wake)?;
@@ -240,11 +247,12 @@ impl Talk {
         match event {
             media::Event::Call(session, event) => self.handle(Input::Media(session, event)),
             media::Event::Unusable(error) => Err(error.into()),
-            media::Event::Ready(_)
-            | media::Event::Level { .. }
-            | media::Event::Tone(_)
-            | media::Event::Picture(_)
-            | media::Event::Notice(_) => {
+            media::Event::Ready(ref inventory) => {
+                let (microphone, camera) = (inventory.microphone.is_some(), inventory.camera.is_some());
+                tell::media(event).iter().for_each(|event| self.screen.show(event));
+                self.handle(Input::Equipped { microphone, camera })
+            }
+            media::Event::Level { .. } | media::Event::Tone(_) | media::Event::Picture(_) | media::Event::Notice(_) => {
                 tell::media(event).iter().for_each(|event| self.screen.show(event));
                 Ok(())
             }
@@ -271,10 +279,10 @@ impl Talk {
         }
     }
 
-    /// Ends the program where waiting cannot help or nobody waits, and says once what is wrong where it can.
+    /// Ends the program where nobody waits for the conversation yet; elsewhere says once what is wrong, and goes on.
     fn no_line(&mut self, source: socket::SocketError) -> Result<(), Error> {
         let origin = self.home.connect_origin().clone();
-        if !self.was_joined && (self.is_new || !source.may_heal()) {
+        if !self.was_joined && self.is_new {
             return Err(Error::Socket { origin, source });
         }
         if !std::mem::replace(&mut self.outage_told, true) {
@@ -301,9 +309,12 @@ impl Talk {
             }
             Output::Gate(gate) => self.set_gate(gate),
             Output::Track(track, switch) => self.media.iter().for_each(|media| media.switch(track, switch)),
-            Output::Remember(far) => self.remember(far),
+            Output::Remember { far, accepted } => self.remember(far, accepted),
             Output::ForgetKey => self.code = None,
-            Output::Event(Event::Refused) => return Err(Error::Refused),
+            Output::Event(Event::Refused) => {
+                self.tell(Event::Refused);
+                return Err(Error::Refused);
+            }
             Output::Event(event) => self.tell(event),
         }
         Ok(())
@@ -320,11 +331,12 @@ impl Talk {
         self.media.iter().for_each(|media| media.set_gate(gate));
     }
 
-    fn remember(&mut self, far: InstanceId) {
+    fn remember(&mut self, far: InstanceId, accepted: Option<String>) {
         self.code = None;
         let paired = |bookmark: &mut Bookmark| {
             bookmark.far = Some(far);
             bookmark.code = None;
+            bookmark.accepted = accepted;
         };
         self.store(paired);
     }
@@ -379,7 +391,8 @@ impl Talk {
         if let Some(socket) = self.socket.take() {
             socket.close().await;
         }
-        rt::blocking(move || drop(media)).await;
+        // A device that hangs in closing must not keep the program: the system takes it back.
+        let _ = rt::timeout(CLOSE_LIMIT, rt::blocking(move || drop(media))).await;
         self.screen.show(&screen::Event::Ended);
         self.was_joined
     }
@@ -388,7 +401,7 @@ impl Talk {
 /// How far pairing has got, and the code to show if there is nobody yet.
 fn pairing(bookmark: &Bookmark, origin: Origin) -> Result<(Pairing, Option<Invite>), Error> {
     match (&bookmark.far, &bookmark.code) {
-        (Some(far), None) => Ok((Pairing::Paired { far: far.clone() }, None)),
+        (Some(far), None) => Ok((Pairing::Paired { far: far.clone(), accepted: bookmark.accepted.clone() }, None)),
         (Some(far), Some(code)) => Ok((Pairing::Accepting { far: far.clone(), key: code.key.clone() }, None)),
         (None, _) => {
             let mut bytes = [0; 32];

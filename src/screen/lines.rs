@@ -68,7 +68,7 @@ pub(super) fn reader<R>(mut input: R) -> io::Result<rt::Receiver<Line>>
 where
     R: BufRead + Send + 'static,
 {
-    let (sender, receiver) = rt::bounded(16);
+    let (sender, receiver) = rt::channel(16);
     std::thread::Builder::new().name("input".into()).spawn(move || {
         while let Ok(Some(line)) = read(&mut input) {
             if sender.send_blocking(line).is_err() {

@@ -115,7 +115,7 @@ impl Inks {
 
 /// Reads keys on a thread of its own, which sleeps in the kernel until there is one.
 fn keys() -> io::Result<rt::Receiver<terminal::Event>> {
-    let (sender, receiver) = rt::bounded(16);
+    let (sender, receiver) = rt::channel(16);
     std::thread::Builder::new().name("keys".into()).spawn(move || {
         while let Ok(event) = terminal::read() {
             if sender.send_blocking(event).is_err() {

@@ -36,7 +36,7 @@ for (const who of ["native", "page"]) {
     const { reason } = await native.wait("call", ({ state }) => state === "idle", { from });
     assert.equal(reason, who === "native" ? "hung_up" : "far_hung_up");
     assert.equal(tab.now.notice, who === "native" ? "The other side hung up." : "");
-    assert.equal(await tab.open(), 0);
+    await tab.letsGo();
     await talk(native, tab);
   });
 }
@@ -102,7 +102,7 @@ test("the native is killed: the page is ready and paused within 5 s, and finds i
   const over = tab.events.find(({ at, event, call }) => at > from && event === "look" && call === "idle");
   t.diagnostic(`${(over.at - from).toFixed(0)} ms`);
   assert.equal(tab.now.notice, "The other side is gone. It will be here again when it comes back.");
-  assert.equal(await tab.open(), 0);
+  await tab.letsGo();
   const again = await scene.again(native);
   again.voice = NATIVE;
   await Promise.all([again.joined(), again.meets(), tab.meets()]);

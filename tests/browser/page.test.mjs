@@ -71,7 +71,7 @@ test("a conversation that another tab has can be taken over", limit, async (t) =
   await second.until("having the line", ({ line }) => line === "joined");
   await notice(first, /open in another tab/);
   await first.until("being paused", ({ paused, call }) => paused && call === "idle");
-  assert.equal(await first.open(), 0);
+  await first.letsGo();
   await settle(native, second);
   await talk(native, Object.assign(second, { voice: PAGE }));
 });

@@ -92,29 +92,26 @@ function assertOneCall(side, from) {
 
 const figures = (list) => list.map((figure) => figure.toFixed(0)).join(" ");
 
-test("ten rounds of a native's pause leave Chromium's jitter buffer short", limit, async (t) => {
-  const { native, tab } = await nativeAndPage(new Scene(t, chrome));
-  await talk(native, tab);
-  const depths = [];
-  const took = await rounds(native, tab, async (round) => {
-    if (round % 3 === 0) depths.push(await jitterBuffer(tab));
+for (const { name, pair, pick } of [
+  { name: "a native's pause", pair: nativeAndPage, pick: ({ native, tab }) => [native, tab] },
+  { name: "a page's pause", pair: pageAndPage, pick: ({ one, other }) => [one, other] },
+]) {
+  test(`ten rounds of ${name} leave Chromium's jitter buffer short`, limit, async (t) => {
+    const [side, tab] = pick(await pair(new Scene(t, chrome)));
+    await talk(side, tab);
+    const depths = [];
+    const took = await rounds(side, tab, async (round) => {
+      if (round % 3 === 0) depths.push(await jitterBuffer(tab));
+    });
+    // What a busy machine adds goes again; what a pause taught the buffer would stay.
+    const settled = async () => last(depths) < JITTER_LIMIT || depths.push(await jitterBuffer(tab)) === 0;
+    await eventually(`a jitter buffer under ${JITTER_LIMIT} ms`, settled).catch(() => {});
+    t.diagnostic(`jitter buffer ${figures(depths)} ms, unpause to sound ${figures(took)} ms`);
+    assert.ok(last(depths) < JITTER_LIMIT, `${figures(depths)} ms`);
+    assert.ok(Math.max(...depths) < 10 * JITTER_LIMIT, `${figures(depths)} ms`);
+    assert.ok(Math.max(...took) < UNPAUSE_LIMIT, `${figures(took)} ms`);
   });
-  t.diagnostic(`jitter buffer ${figures(depths)} ms, unpause to sound ${figures(took)} ms`);
-  assert.ok(last(depths) < JITTER_LIMIT, `${figures(depths)} ms`);
-  assert.ok(Math.max(...took) < UNPAUSE_LIMIT, `${figures(took)} ms`);
-});
-
-test("ten rounds of a page's pause leave another page's jitter buffer short", limit, async (t) => {
-  const { one, other } = await pageAndPage(new Scene(t, chrome));
-  await talk(one, other);
-  const depths = [];
-  const took = await rounds(one, other, async (round) => {
-    if (round % 3 === 0) depths.push(await jitterBuffer(other));
-  });
-  t.diagnostic(`jitter buffer ${figures(depths)} ms, unpause to sound ${figures(took)} ms`);
-  assert.ok(last(depths) < JITTER_LIMIT, `${figures(depths)} ms`);
-  assert.ok(Math.max(...took) < UNPAUSE_LIMIT, `${figures(took)} ms`);
-});
+}
 
 test("ten rounds of a page's pause, and the native still hears it soon", limit, async (t) => {
   const { native, tab } = await nativeAndPage(new Scene(t, chrome));

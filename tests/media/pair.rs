@@ -43,7 +43,7 @@ impl Side {
     }
 
     pub fn with(options: Options) -> Self {
-        let (sender, events) = rt::channel();
+        let (sender, events) = rt::channel(65_536);
         let media = Media::start(options, sender).expect("media");
         let side = Self { media, events };
         side.wait("ready", |event| matches!(event, Event::Ready(_)));

@@ -97,9 +97,10 @@ fn call(phase: Phase, ending: Option<Ending>) -> Shown {
         Some(Ending::HungUp) => (Some(ShownEnding::HungUp), Some("you hung up".into())),
         Some(Ending::FarHungUp) => (Some(ShownEnding::FarHungUp), Some("the other side hung up".into())),
         Some(Ending::NoAnswer) => (Some(ShownEnding::NoAnswer), Some("the other side did not answer".into())),
-        Some(Ending::NoConnection) => {
-            (Some(ShownEnding::NoConnection), Some("no way through to the other side was found".into()))
-        }
+        Some(Ending::NoConnection) => (
+            Some(ShownEnding::NoConnection),
+            Some("no way through to the other side was found; a TURN server may help (--turn)".into()),
+        ),
         Some(Ending::FarGone) => (Some(ShownEnding::FarGone), Some("the other side is gone".into())),
         Some(Ending::Failed(why)) => (Some(ShownEnding::Failed), Some(why)),
     };

@@ -3,6 +3,7 @@
 import puppeteer from "puppeteer-core";
 import { ear } from "./ear.mjs";
 import { Side } from "./side.mjs";
+import { eventually } from "./timeline.mjs";
 
 const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS = [
@@ -178,6 +179,11 @@ export class Tab extends Side {
   /** How many microphones and cameras are open. */
   open() {
     return this.page.evaluate(() => globalThis.twocanEar.open());
+  }
+
+  /** No microphone and no camera is open any more. */
+  letsGo() {
+    return eventually(`${this.name} to let go of its devices`, async () => (await this.open()) === 0, { within: 2000 });
   }
 
   stats() {

@@ -96,7 +96,7 @@ export function ear({ tone, colour }) {
 
   async function hear(track) {
     const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
-    const heard = { loud: false, last: 0, rises: 0, span: 0, blocks: 0 };
+    const heard = { loud: false, last: 0, rises: 0, span: 0, blocks: 0, arrived: 0 };
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       const block = next.value;
       const samples = new Float32Array(block.numberOfFrames);
@@ -110,6 +110,11 @@ export function ear({ tone, colour }) {
   function note(heard, track, samples, rate) {
     const { db, onset, rises } = measure(samples);
     const now = clock();
+    if (db > SILENCE) {
+      // Sound that comes in, whether or not the page plays it.
+      if (now - heard.arrived > HUSH) tell("arrived", { at: now + (onset / rate) * 1000 });
+      heard.arrived = now;
+    }
     if (db > SILENCE && isAudible(track)) {
       // A block is handed over when its playing begins.
       if (!heard.loud) tell("sound", { on: true, at: now + (onset / rate) * 1000, db });

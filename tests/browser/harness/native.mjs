@@ -1,6 +1,6 @@
 // The program, run as a child and driven by JSON lines.
 
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Side } from "./side.mjs";
@@ -26,14 +26,12 @@ export function start(command, args, options) {
   return child;
 }
 
-const KNOWS_ADDRESS = spawnSync(BINARY, ["talk", "--help"]).stdout.includes("--address");
-
 /** The command line of `twocan talk`. */
 function talkArguments({ what, port, server, state, ends, address, flags }) {
   const here = port ? ["--port", `${port}`, "--listen", "127.0.0.1"] : [];
   const where = server ? ["--server", server] : here;
   const devices = Object.entries(ends).flatMap(([end, choice]) => (choice === null ? [] : [`--${end}`, choice]));
-  const media = address && KNOWS_ADDRESS ? ["--address", address] : [];
+  const media = address ? ["--address", address] : [];
   return ["talk", what, "--json", "--state", state, ...where, ...devices, ...media, ...flags];
 }
 
