@@ -12,7 +12,7 @@ import { Silence } from "./silence.js";
 import { Socket, socketUrl } from "./socket.js";
 import * as store from "./store.js";
 import { takeConversation } from "./tabs.js";
-import { draw, drawLevel, listen, play, setAudible } from "./view.js";
+import { draw, drawLevel, listen, play, setSound } from "./view.js";
 import { deviceWords, endingWords, obstacles, offlineWords, stateWords } from "./words.js";
 
 /** How often levels are drawn while something is open, in milliseconds. */
@@ -32,6 +32,12 @@ const LINES = {
   offline: "offline",
   taken: "taken",
 };
+
+/**
+ * How long a pause is filled with silence, in milliseconds. A far side forgets after 2 s what time it was when nothing
+ * came any more, so that only who unpauses in the 2 s after this is heard late; nothing at all is sent in a long pause.
+ */
+const SILENCE_FOR = 30_000;
 
 const now = () => performance.now();
 
@@ -103,6 +109,7 @@ class Page {
       this.timer = setTimeout(() => this.handle({ type: "deadline" }), wait);
     }
     this.countDown();
+    this.playSound();
     this.draw();
   }
 
@@ -179,6 +186,7 @@ class Page {
   closePeer() {
     this.peer?.close();
     this.peer = null;
+    clearTimeout(this.fading);
     for (const kind of ["audio", "video"]) this.received(kind, null);
     this.silence.stop();
   }
@@ -187,14 +195,12 @@ class Page {
     this.warn(null);
     this.meters.start();
     this.capture.open();
-    setAudible(true);
     this.meter("far", this.farTracks.audio);
     this.levels ??= setInterval(() => this.drawLevels(), LEVEL_EVERY);
   }
 
   closeGate() {
     this.capture.close();
-    setAudible(false);
     this.meter("far", null);
     clearInterval(this.levels);
     this.levels = null;
@@ -208,24 +214,39 @@ class Page {
     return kind === "audio" ? this.sendSound(track) : this.peer?.use(kind, track);
   }
 
-  /** Sends the microphone's track, or silence when there is none. */
+  /** Sends the microphone's track, or silence when there is none, and after a while nothing. */
   async sendSound(track) {
-    if (!this.peer) return;
+    const { peer } = this;
+    clearTimeout(this.fading);
+    if (!peer) return;
     const sound = track ?? this.silence.track;
-    if (!track) this.silence.start();
-    await this.peer.use("audio", sound);
+    if (!track) {
+      this.silence.start();
+      this.fading = setTimeout(() => this.sendNothing(peer), SILENCE_FOR);
+    }
+    await peer.use("audio", sound);
     if (track && this.capture.tracks.audio === track) this.silence.stop();
+  }
+
+  sendNothing(peer) {
+    peer.use("audio", null);
+    this.silence.stop();
   }
 
   received(kind, track) {
     if (this.farTracks[kind] === track) return;
     this.farTracks[kind] = track;
     play(`far-${kind}`, track);
-    if (kind === "audio") {
-      setAudible(!this.conversation.paused);
-      if (!this.conversation.paused) this.meter("far", track);
-    }
+    if (kind === "audio" && !this.conversation.paused) this.meter("far", track);
+    this.playSound();
     this.draw();
+  }
+
+  /** Nothing is played while both are paused; while only this side is, the far side's sound is kept up with, unheard. */
+  playSound() {
+    const heard = !this.conversation.paused;
+    const speaks = this.conversation.farProps?.get("paused") === "false";
+    setSound({ heard, played: this.farTracks.audio !== null && (heard || speaks) });
   }
 
   meter(side, track) {

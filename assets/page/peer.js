@@ -137,11 +137,16 @@ function askForShortPackets(sdp) {
   return opus ? sdp.replace(new RegExp(`^a=fmtp:${opus} .*\r\n`, "m"), "$&a=ptime:10\r\n") : sdp;
 }
 
+/** How long the first samples of a track are waited for, in milliseconds. */
+const FLOW_LIMIT = 500;
+
 /** Resolves when the first samples of `track` are there, which is later than the track itself. */
 async function flowing(track) {
   if (!("MediaStreamTrackProcessor" in window)) return;
   const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
+  const late = setTimeout(() => reader.cancel(), FLOW_LIMIT);
   const { value } = await reader.read();
+  clearTimeout(late);
   value?.close();
   reader.cancel();
 }

@@ -140,11 +140,12 @@ export function play(id, track) {
   else if (media.srcObject?.getTracks()[0] !== track) media.srcObject = new MediaStream([track]);
 }
 
-/** Lets the far side be heard, or not. */
-export function setAudible(audible) {
+/** Whether the sound of the far side is played, and whether it is heard: silently played, it is kept up with. */
+export function setSound({ played, heard }) {
   const audio = element("far-audio");
-  audio.muted = !audible;
-  if (audio.srcObject) audio.play().catch(() => {});
+  set(audio, { muted: !heard });
+  if (played && audio.paused) audio.play().catch(() => {});
+  else if (!played && !audio.paused) audio.pause();
 }
 
 function show(id, visible) {

@@ -78,7 +78,7 @@ impl Chain {
         let encoder = element("vp8enc")
             .property("deadline", 1_i64)
             .property("cpu-used", 8_i32)
-            .property("threads", 2_i32)
+            .property("threads", 1_i32)
             .property("target-bitrate", 1_000_000_i32)
             .property("keyframe-max-dist", 3000_i32)
             .property("lag-in-frames", 0_i32)
