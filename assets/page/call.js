@@ -145,6 +145,10 @@ export class Call {
       case "closed":
         return this.end("far_gone");
       case "failed":
+        // A far side that would otherwise wait for this call is told.
+        if (this.state.kind === "pendingOutgoing" || this.state.kind === "answered") {
+          this.outputs.push({ signal: say.cancel(sessid) });
+        }
         return this.end("failed", told.why);
     }
   }

@@ -3,6 +3,9 @@
 const MICROPHONE = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 const CAMERA = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
 
+/** How long a device is kept for whatever takes its place, in milliseconds. */
+const RELEASE_LIMIT = 250;
+
 export class Capture {
   /**
    * `changed(kind, track)` hears of every track that comes, and of null when it goes: it may return a promise, and the
@@ -99,7 +102,8 @@ export class Capture {
     this.tracks[kind] = null;
     // Silent at once; let go when something else is sent in its place, so that the far side hears no gap in time.
     track.enabled = false;
-    Promise.resolve(this.on.changed(kind, null)).then(() => track.stop());
+    const replaced = Promise.resolve(this.on.changed(kind, null));
+    Promise.race([replaced, new Promise((late) => setTimeout(late, RELEASE_LIMIT))]).finally(() => track.stop());
   }
 }
 

@@ -19,7 +19,8 @@ export const PROBE_LIMIT = 3_000;
 export class Conversation {
   /**
    * `pairing` is `{ kind: "waiting", until }` (shows a code until then), `{ kind: "accepting", far, accept, accepted }`
-   * (came by a link; the proof to send and the one to expect) or `{ kind: "paired", far }`; later it may be `expired`
+   * (came by a link; the proof to send and the one to expect) or `{ kind: "paired", far, accepted }` (the word that
+   * paired the two, if the code was this side's, for a far side that did not get it); later it may be `expired`
    * or `refused`. `alone`: nothing else in this browser has the conversation, so that a server which says its uid is
    * taken means a dead connection of this page. `random()` is in [0, 1).
    */
@@ -32,7 +33,6 @@ export class Conversation {
     this.paused = true;
     this.muted = false;
     /** The proof that pairs, kept for a far side that did not get it. */
-    this.reply = null;
     this.outputs = [];
     this.makeCall();
   }
@@ -200,26 +200,25 @@ export class Conversation {
     if (instance === null || instance === this.me) return;
     if (this.pairing.kind === "waiting") this.out("check", { from: instance, proof });
     else if (this.pairing.kind !== "paired" || from !== this.farUid) this.tell(from, say.refused());
-    else if (this.reply !== null) this.tell(from, say.accepted(this.reply));
+    else if (this.pairing.accepted) this.tell(from, say.accepted(this.pairing.accepted));
   }
 
   /** The proof of `from` was looked at: `reply` is what to send back if it was right. */
   checked({ from, valid, reply }) {
     const uid = uidOf(from, this.convo);
     if (this.pairing.kind !== "waiting" || !valid) return this.tell(uid, say.refused());
+    this.pair(from, reply);
     this.tell(uid, say.accepted(reply));
-    this.reply = reply;
-    this.pair(from);
   }
 
   accepted(proof) {
     if (this.pairing.kind === "accepting" && sameProof(proof, this.pairing.accepted)) this.pair(this.pairing.far);
   }
 
-  pair(far) {
-    this.pairing = { kind: "paired", far };
+  pair(far, accepted = null) {
+    this.pairing = { kind: "paired", far, accepted };
     this.makeCall();
-    this.out("remember", { far });
+    this.out("remember", { far, accepted });
     this.farHere = this.line.kind === "joined";
   }
 

@@ -66,7 +66,7 @@ class Page {
     const alone = await this.lock(false);
     const until = now() + made + CODE_LIMIT - Date.now();
     let pairing = { kind: "waiting", until };
-    if (far) pairing = { kind: "paired", far };
+    if (far) pairing = { kind: "paired", far, accepted: this.place.accepted };
     else if (farOfCode) {
       pairing = { kind: "accepting", far: farOfCode };
       pairing.accept = await proof(key, "accept", convo, me, farOfCode);
@@ -126,7 +126,7 @@ class Page {
       disconnect: () => this.socket.disconnect(),
       send: () => this.socket.send(output.text),
       check: () => this.check(output),
-      remember: () => this.remember(output.far),
+      remember: () => this.remember(output),
       offer: () => this.newPeer(output.sessid).offer(),
       answer: () => this.newPeer(output.sessid).answer(output.sdp),
       close: () => this.closePeer(),
@@ -148,9 +148,10 @@ class Page {
     this.handle({ type: "checked", from, valid: sameProof(theirs, expected), reply });
   }
 
-  remember(far) {
+  remember({ far, accepted }) {
     const { convo } = this.place;
     this.place.far = far;
+    this.place.accepted = accepted;
     this.place.key = null;
     this.keep();
     store.eraseCode(convo);
@@ -158,8 +159,8 @@ class Page {
   }
 
   keep() {
-    const { convo, me, far, key, made, farOfCode } = this.place;
-    if (far) store.saveConversation(convo, { me, far, name: this.name, camera: this.conversation.camera });
+    const { convo, me, far, accepted, key, made, farOfCode } = this.place;
+    if (far) store.saveConversation(convo, { me, far, accepted, name: this.name, camera: this.conversation.camera });
     else if (key) store.saveCode(convo, { me, key, made, far: farOfCode, name: this.name });
   }
 

@@ -84,6 +84,18 @@ test("a side whose accepted was lost gets it again", () => {
   assert.equal(world.remembered[1], ONE);
 });
 
+test("a side whose accepted was lost gets it again although the owner's page was loaded anew", () => {
+  const world = meet(new World([waiting(), accepting(ONE, TWO)]));
+  world.sides[0] = world.side(0, world.sides[0].pairing, false);
+  world.sides[1] = world.side(1, accepting(ONE, TWO), false);
+  world.remembered[1] = null;
+  world.room.clear();
+  world.tell(0, wake);
+  world.tell(1, wake);
+  world.run(1000);
+  assert.equal(world.remembered[1], ONE);
+});
+
 test("the owner's word is believed only with the right proof, and only from the owner", () => {
   const world = new World([paired(STRANGER), accepting(ONE, TWO)]);
   world.tell(1, wake);
@@ -386,6 +398,17 @@ test("media that fail end the call and pause, and say why", () => {
   const [ended] = world.take(0).filter((output) => output.type === "ended");
   assert.deepEqual([ended.reason, ended.message], ["failed", "no way"]);
   assert.equal(world.gates[0], "closed");
+});
+
+test("an answerer whose media fail tells the side that waits", () => {
+  const world = World.paired();
+  world.tell(0, { type: "unpause" });
+  world.run(40);
+  const sessid = world.media[1];
+  assert.ok(sessid, "answering");
+  world.tell(1, { type: "failed", sessid, why: "why" });
+  world.run(1000);
+  assert.deepEqual(world.media, [null, null]);
 });
 
 test("a connection that the far side closed ends the call", () => {
