@@ -406,7 +406,7 @@ test("an answerer whose media fail tells the side that waits", () => {
   world.run(40);
   const sessid = world.media[1];
   assert.ok(sessid, "answering");
-  world.tell(1, { type: "failed", sessid, why: "why" });
+  world.tell(1, { type: "media", told: { sessid, type: "failed", why: "why" } });
   world.run(1000);
   assert.deepEqual(world.media, [null, null]);
 });
