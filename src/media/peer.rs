@@ -269,12 +269,14 @@ impl Peer {
             }
             None
         });
-        self.link_receivers();
-        report::listen(&self.pipeline, &self.reporter);
+        if let Some(devices) = &self.devices {
+            self.link_receivers(devices);
+            let outlets = [("speaker", devices.speaker.ready.clone()), ("window", devices.window.ready.clone())];
+            report::listen(&self.pipeline, &self.reporter, outlets);
+        }
     }
 
-    fn link_receivers(&self) {
-        let Some(devices) = &self.devices else { return };
+    fn link_receivers(&self, devices: &Devices) {
         let (sound, picture) = (devices.speaker.entry.downgrade(), devices.window.entry.downgrade());
         self.webrtc.connect_pad_added(move |_, pad| {
             if pad.direction() != gst::PadDirection::Src {

@@ -48,7 +48,7 @@ pub(super) struct Chain {
     /// How loud it plays; sound only.
     pub(super) volume: Option<gst::Element>,
     /// Set while the sink can take what passes.
-    ready: Flag,
+    pub(super) ready: Flag,
 }
 
 impl Chain {

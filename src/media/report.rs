@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use gstreamer::{self as gst, glib, prelude::*};
 
-use super::{Event, Side};
+use super::{Event, Side, probe::Flag};
 use crate::{call::MediaEvent, ids::SessionId, rt::Sender};
 
 /// The names that devices go by in a pipeline.
@@ -41,7 +41,9 @@ impl Reporter {
 }
 
 /// Tells what the pipeline's elements post; on their own threads, so nothing here waits.
-pub(super) fn listen(pipeline: &gst::Pipeline, reporter: &Reporter) {
+///
+/// A sink that fails is sent nothing more: `outlets` are the sinks' names and the flags that let their streams pass.
+pub(super) fn listen(pipeline: &gst::Pipeline, reporter: &Reporter, outlets: [(&'static str, Flag); 2]) {
     let (reporter, weak) = (reporter.clone(), pipeline.downgrade());
     let Some(bus) = pipeline.bus() else { return };
     bus.set_sync_handler(move |_, message| {
@@ -49,7 +51,7 @@ pub(super) fn listen(pipeline: &gst::Pipeline, reporter: &Reporter) {
         if let gst::MessageView::Element(element) = message {
             report_level(element, &reporter.events);
         } else if let gst::MessageView::Error(error) = message {
-            report_error(error, &reporter);
+            report_error(error, &reporter, &outlets);
         } else if let gst::MessageView::Latency(_) = message
             && let Some(pipeline) = weak.upgrade()
         {
@@ -71,7 +73,7 @@ fn report_level(message: &gst::message::Element, events: &Sender<Event>) {
     }
 }
 
-fn report_error(error: &gst::message::Error, reporter: &Reporter) {
+fn report_error(error: &gst::message::Error, reporter: &Reporter, outlets: &[(&'static str, Flag); 2]) {
     let path = error.src().map(|source| source.path_string().to_string()).unwrap_or_default();
     tracing::debug!(path, error = %error.error(), "an element failed");
     if path.contains("sctp") {
@@ -80,6 +82,7 @@ fn report_error(error: &gst::message::Error, reporter: &Reporter) {
     } else if path.contains("webrtcbin") {
         reporter.tell(MediaEvent::Failed("the connection broke".into()));
     } else {
+        outlets.iter().filter(|(name, _)| path.contains(name)).for_each(|(_, ready)| ready.set(false));
         let device = DEVICES.into_iter().find(|name| path.contains(name)).unwrap_or("device");
         let _ = reporter.events.try_send(Event::Notice(format!("the {device} failed: going on without it")));
     }
