@@ -152,7 +152,7 @@ fn tell(what: &str, hint: Option<&str>) {
 }
 
 /// Seconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "the one place where the program asks for the date")]
+#[expect(clippy::disallowed_methods, reason = "how long ago something was is for people, by the wall clock")]
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
