@@ -83,9 +83,9 @@ pub struct Talk {
     /// Where the other side's picture is shown
     #[arg(long, value_enum, default_value_t = Window::Auto)]
     pub window: Window,
-    /// A STUN server: stun:HOST[:PORT]; may be repeated
+    /// A STUN server: stun:HOST[:PORT]
     #[arg(long, value_name = "URL")]
-    pub stun: Vec<Stun>,
+    pub stun: Option<Stun>,
     /// A TURN server: turn:USER@HOST[:PORT]; may be repeated
     ///
     /// Its password comes from the config file, or from the environment's TWOCAN_TURN_PASSWORD.
@@ -214,8 +214,6 @@ mod tests {
             "test",
             "--stun",
             "stun:a",
-            "--stun",
-            "stun:b",
             "--turn",
             "turn:u@c",
             "--json",
@@ -224,7 +222,7 @@ mod tests {
         let talk = talk(&flags);
         assert_eq!(talk.what.as_deref(), Some("tim"));
         assert_eq!((talk.host.port, talk.window, talk.json), (Some(0), Window::Test, true));
-        assert_eq!((talk.mic.as_deref(), talk.stun.len(), talk.turn.len()), (Some("test:440"), 2, 1));
+        assert_eq!((talk.mic.as_deref(), talk.stun.is_some(), talk.turn.len()), (Some("test:440"), true, 1));
     }
 
     #[test]
@@ -234,6 +232,7 @@ mod tests {
             &["talk", "--server", "nonsense"],
             &["talk", "--port", "65536"],
             &["talk", "--stun", "http://x"],
+            &["talk", "--stun", "stun:a", "--stun", "stun:b"],
             &["talk", "a", "b"],
             &["rename", "a"],
             &["sing"],
