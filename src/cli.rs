@@ -94,7 +94,7 @@ pub struct Talk {
     /// Send and receive sound and picture at this address of this machine only, rather than at all of them
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<IpAddr>,
-    /// Have the conversation here, and end it in the window where it is open
+    /// Have the conversation here, and end it in the window on this machine where it is open
     #[arg(long)]
     pub take_over: bool,
     /// Print one JSON event a line and take one JSON command a line
