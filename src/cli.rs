@@ -60,10 +60,14 @@ pub enum Command {
 #[command(after_long_help = "Examples:
   twocan talk tim                          a new conversation, or the one you have with tim
   twocan talk 'https://HOST/?convoId=…'    accept the other side's link
+  twocan talk - <link.txt                  the same, with the link out of others' sight
   twocan talk tim --mic none --camera test listen only, and send a test picture")]
 pub struct Talk {
-    /// A name, a conversation's id, or a link; a name that is not known begins a new conversation
-    #[arg(value_name = "NAME|ID|LINK")]
+    /// A name, a conversation's id, a link, or - to read a link from standard input
+    ///
+    /// A name that is not known begins a new conversation. Arguments can be read by everybody on this machine; a link
+    /// on standard input cannot.
+    #[arg(value_name = "NAME|ID|LINK|-")]
     pub what: Option<String>,
     /// Meet at this server, rather than at one inside this program
     #[arg(long, value_name = "URL", conflicts_with_all = ["port", "listen"])]

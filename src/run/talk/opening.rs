@@ -1,10 +1,12 @@
 //! Which conversation is meant: a name, an id, a link, or the only one there is.
 
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+
 use super::{Claiming, Options, random_id};
 use crate::{
     bookmarks::{Bookmark, BookmarkError, Bookmarks, Claim, Code, Listing, Name, Trouble, is_like_link},
     ids::{ConversationId, InstanceId},
-    invite::{Invite, Link},
+    invite::{Invite, LINK_LIMIT, Link, LinkError},
     run::{Error, bookmarks::report},
 };
 
@@ -30,7 +32,11 @@ enum Wanted<'a> {
 ///
 /// Errors: the damaged file too, where it is the wanted conversation's own. Of others standard error is told.
 pub(super) fn open(bookmarks: &Bookmarks, options: &Options, now: u64) -> Result<Opened, Error> {
-    let wanted = wanted(options.what.as_deref())?;
+    let typed = match options.what.as_deref() {
+        Some("-") => Some(link_from_input()?),
+        _ => None,
+    };
+    let wanted = wanted(typed.as_deref().or(options.what.as_deref()))?;
     let Listing { mut troubles, bookmarks: before } = bookmarks.list()?;
     let opened = match own_trouble(&mut troubles, &wanted) {
         Some(trouble) => Err(BookmarkError::Trouble(trouble).into()),
@@ -46,6 +52,24 @@ pub(super) fn open(bookmarks: &Bookmarks, options: &Options, now: u64) -> Result
             Err(error)
         }
     }
+}
+
+/// Reads a link from standard input, so that its key need not stand where everybody on this machine can read it.
+fn link_from_input() -> Result<String, Error> {
+    if io::stdin().is_terminal() {
+        // Without standard error there is nobody to ask.
+        let _ = write!(io::stderr(), "Paste the link, and press Enter: ");
+    }
+    link_from(&mut io::stdin().lock())
+}
+
+/// The link on the next line; whatever stands behind it stays in `input`.
+fn link_from(input: &mut impl BufRead) -> Result<String, Error> {
+    let mut line = Vec::new();
+    // The line break may come on top.
+    input.take(LINK_LIMIT as u64 + 1).read_until(b'\n', &mut line)?;
+    let text = String::from_utf8(line).map_err(|_| LinkError::NotAnAddress)?;
+    if is_like_link(&text) { Ok(text) } else { Err(LinkError::NotAnAddress.into()) }
 }
 
 fn wanted(what: Option<&str>) -> Result<Wanted<'_>, Error> {
@@ -131,4 +155,32 @@ fn accept(bookmarks: &Bookmarks, invite: Invite, now: u64) -> Result<Bookmark, E
 
 fn fresh_instance() -> Result<InstanceId, Error> {
     Ok(InstanceId::from_bits(random_id()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_one_line_and_what_follows_stays() {
+        let mut input = "https://host/?convoId=x\nrest".as_bytes();
+        assert_eq!(link_from(&mut input).unwrap().trim(), "https://host/?convoId=x");
+        assert_eq!(input, b"rest");
+        assert_eq!(link_from(&mut "https://host/".as_bytes()).unwrap(), "https://host/");
+    }
+
+    #[test]
+    fn no_more_is_read_than_a_link_can_have() {
+        let long = "x".repeat(2 * LINK_LIMIT);
+        let mut input = long.as_bytes();
+        assert!(matches!(link_from(&mut input), Err(Error::Link(LinkError::NotAnAddress))));
+        assert_eq!(input.len(), LINK_LIMIT - 1);
+    }
+
+    #[test]
+    fn what_is_no_link_is_no_name_either() {
+        for input in [&b""[..], b"\n", b"tim\n", b"https://\xff\n"] {
+            assert!(matches!(link_from(&mut &*input), Err(Error::Link(LinkError::NotAnAddress))), "{input:?}");
+        }
+    }
 }
