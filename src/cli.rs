@@ -60,10 +60,14 @@ pub enum Command {
 #[command(after_long_help = "Examples:
   twocan talk tim                          a new conversation, or the one you have with tim
   twocan talk 'https://HOST/?convoId=…'    accept the other side's link
+  twocan talk - <link.txt                  the same, with the link out of others' sight
   twocan talk tim --mic none --camera test listen only, and send a test picture")]
 pub struct Talk {
-    /// A name, a conversation's id, or a link; a name that is not known begins a new conversation
-    #[arg(value_name = "NAME|ID|LINK")]
+    /// A name, a conversation's id, a link, or - to read a link from standard input
+    ///
+    /// A name that is not known begins a new conversation. Arguments can be read by everybody on this machine; a link
+    /// on standard input cannot.
+    #[arg(value_name = "NAME|ID|LINK|-")]
     pub what: Option<String>,
     /// Meet at this server, rather than at one inside this program
     #[arg(long, value_name = "URL", conflicts_with_all = ["port", "listen"])]
@@ -83,9 +87,9 @@ pub struct Talk {
     /// Where the other side's picture is shown
     #[arg(long, value_enum, default_value_t = Window::Auto)]
     pub window: Window,
-    /// A STUN server: stun:HOST[:PORT]; may be repeated
+    /// A STUN server: stun:HOST[:PORT]
     #[arg(long, value_name = "URL")]
-    pub stun: Vec<Stun>,
+    pub stun: Option<Stun>,
     /// A TURN server: turn:USER@HOST[:PORT]; may be repeated
     ///
     /// Its password comes from the config file, or from the environment's TWOCAN_TURN_PASSWORD.
@@ -94,7 +98,7 @@ pub struct Talk {
     /// Send and receive sound and picture at this address of this machine only, rather than at all of them
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<IpAddr>,
-    /// Have the conversation here, and end it in the window where it is open
+    /// Have the conversation here, and end it in the window on this machine where it is open
     #[arg(long)]
     pub take_over: bool,
     /// Print one JSON event a line and take one JSON command a line
@@ -214,8 +218,6 @@ mod tests {
             "test",
             "--stun",
             "stun:a",
-            "--stun",
-            "stun:b",
             "--turn",
             "turn:u@c",
             "--json",
@@ -224,7 +226,7 @@ mod tests {
         let talk = talk(&flags);
         assert_eq!(talk.what.as_deref(), Some("tim"));
         assert_eq!((talk.host.port, talk.window, talk.json), (Some(0), Window::Test, true));
-        assert_eq!((talk.mic.as_deref(), talk.stun.len(), talk.turn.len()), (Some("test:440"), 2, 1));
+        assert_eq!((talk.mic.as_deref(), talk.stun.is_some(), talk.turn.len()), (Some("test:440"), true, 1));
     }
 
     #[test]
@@ -234,6 +236,7 @@ mod tests {
             &["talk", "--server", "nonsense"],
             &["talk", "--port", "65536"],
             &["talk", "--stun", "http://x"],
+            &["talk", "--stun", "stun:a", "--stun", "stun:b"],
             &["talk", "a", "b"],
             &["rename", "a"],
             &["sing"],

@@ -30,8 +30,8 @@ pub struct Config {
     pub port: Option<u16>,
     /// The address that a server inside this program listens on.
     pub listen: Option<IpAddr>,
-    /// STUN servers.
-    pub stun: Vec<Stun>,
+    /// The STUN server.
+    pub stun: Option<Stun>,
     /// TURN servers, each with `url`, `user` and `password`.
     pub turn: Vec<Turn>,
     /// The microphone: a name, `auto`, `test` or `none`.
@@ -142,7 +142,7 @@ mod tests {
 server = "https://talk.example"
 port = 9443
 listen = "127.0.0.1"
-stun = ["stun:stun.example"]
+stun = "stun:stun.example"
 microphone = "Yeti"
 camera = "none"
 speaker = "auto"
@@ -162,7 +162,7 @@ password = "secret"
         let config = parsed(WHOLE).unwrap();
         assert_eq!(config.server.unwrap().to_string(), "https://talk.example");
         assert_eq!((config.port, config.listen), (Some(9443), Some([127, 0, 0, 1].into())));
-        assert_eq!(config.stun[0].address(), "stun://stun.example:3478");
+        assert_eq!(config.stun.unwrap().address(), "stun://stun.example:3478");
         assert_eq!(config.turn[0].address().as_str(), "turn://me:secret@turn.example:3479");
         assert_eq!(config.microphone.as_deref(), Some("Yeti"));
         assert_eq!(config.camera.as_deref(), Some("none"));
@@ -182,7 +182,8 @@ password = "secret"
             ("port = 99999", "line 1: invalid value"),
             ("\nserver = \"nonsense\"", "line 2: this is not a web address"),
             ("listen = \"everywhere\"", "line 1: invalid IP address"),
-            ("stun = [\"http://x\"]", "line 1: a STUN server is stun:HOST[:PORT]"),
+            ("stun = \"http://x\"", "line 1: a STUN server is stun:HOST[:PORT]"),
+            ("stun = [\"stun:a\"]", "line 1: invalid type: sequence"),
             ("[[turn]]\nurl = \"turn:h\"\nuser = \"u\"", "missing field `password`"),
             ("port = ", "line 1: "),
         ] {

@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode};
 
 use crate::{
-    bookmarks::{BookmarkError, NameError},
+    bookmarks::{BookmarkError, NameError, Trouble},
     config::ConfigError,
     run::Error,
     server::ServerError,
@@ -101,6 +101,9 @@ impl Exit {
         match error {
             BookmarkError::Io { source, .. } if is_full(source) => Self::hinting(Kind::Files, "make room on the disk"),
             BookmarkError::Io { .. } => Self::hinting(Kind::Files, SEE_FOLDER),
+            BookmarkError::Trouble(Trouble::SetAside { .. }) => {
+                Self::hinting(Kind::Files, "put a good copy back in its place, or pair anew")
+            }
             BookmarkError::Trouble(_) | BookmarkError::Exists(_) => {
                 Self::hinting(Kind::Files, "move that file away, then try again")
             }
@@ -160,7 +163,7 @@ fn is_full(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{bookmarks::Trouble, config::IceError, ids::ConversationId, invite::LinkError, media::MediaError};
+    use crate::{config::IceError, ids::ConversationId, invite::LinkError, media::MediaError};
 
     fn io(kind: io::ErrorKind) -> io::Error {
         kind.into()
@@ -226,6 +229,8 @@ mod tests {
         assert_means(server(io::ErrorKind::StorageFull), 5, "room");
         assert_means(ServerError::BadKey { path: "x".into(), reason: "x".into() }, 5, "move");
         assert_means(BookmarkError::Trouble(Trouble::NotAFile { path: "x".into() }), 5, "move");
+        let aside = Trouble::SetAside { path: "x".into(), aside: "y".into(), why: "z".into() };
+        assert_means(BookmarkError::Trouble(aside), 5, "good copy");
         assert_means(BookmarkError::Exists(ConversationId::from_bits(1)), 5, "move");
         assert_means(ConfigError::NoHome, 5, "--state");
         assert_means(ConfigError::Unreadable { path: "x".into(), source: io(io::ErrorKind::NotFound) }, 5, "--config");

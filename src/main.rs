@@ -96,7 +96,7 @@ fn media_options(talk: &cli::Talk, config: Config) -> Result<media::Options, Err
     let password = std::env::var("TWOCAN_TURN_PASSWORD").ok();
     let flags = talk.turn.iter().map(|flag| Turn::from_flag(flag, password.as_deref(), &config.turn));
     let turn = if talk.turn.is_empty() { config.turn.clone() } else { flags.collect::<Result<_, _>>()? };
-    let stun = if talk.stun.is_empty() { &config.stun } else { &talk.stun };
+    let stun = talk.stun.as_ref().or(config.stun.as_ref());
     Ok(media::Options {
         microphone: choice(talk.mic.as_ref().or(config.microphone.as_ref())),
         camera: choice(talk.camera.as_ref().or(config.camera.as_ref())),
@@ -106,7 +106,7 @@ fn media_options(talk: &cli::Talk, config: Config) -> Result<media::Options, Err
             cli::Window::Test => Choice::Test(None),
             cli::Window::None => Choice::None,
         },
-        stun: stun.iter().map(|server| server.address().to_owned()).collect(),
+        stun: stun.map(|server| server.address().to_owned()).into_iter().collect(),
         turn: turn.iter().map(|server| server.address().to_string()).collect(),
         address: talk.address,
     })
@@ -152,7 +152,7 @@ fn tell(what: &str, hint: Option<&str>) {
 }
 
 /// Seconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "the one place where the program asks for the date")]
+#[expect(clippy::disallowed_methods, reason = "how long ago something was is for people, by the wall clock")]
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -239,7 +239,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-#[expect(clippy::disallowed_methods, reason = "certificates are bound to the calendar; only theirs is asked for")]
+#[expect(clippy::disallowed_methods, reason = "certificates are bound to the calendar")]
 fn today() -> SystemTime {
     SystemTime::now()
 }

@@ -31,6 +31,12 @@ pub const HELLO_LIMIT: Duration = Duration::from_secs(10);
 /// How long the holder of a uid may take to answer when another asks for it: 3 s.
 pub const HOLDER_LIMIT: Duration = Duration::from_secs(3);
 
+/// What keeping a text costs besides its bytes, so that empty ones count too: 32 bytes.
+const TEXT_COST: usize = 32;
+
+/// What a waiting newcomer may have said so far: one message of full length, or the same in smaller ones.
+const SAID_LIMIT: usize = MESSAGE_LIMIT + TEXT_COST;
+
 /// The state of all connections; see the module.
 #[derive(Debug, Default)]
 pub struct Switchboard {
@@ -48,9 +54,16 @@ enum Connection {
     /// Has not said HELLO.
     Unregistered { until: Instant },
     /// Has said HELLO with a uid whose holder is being asked for a sign of life.
-    Waiting { holder: ConnectionId, said: Vec<Box<str>> },
+    Waiting { holder: ConnectionId, said: Said },
     /// Holds a uid.
     Registered { uid: Arc<PeerUid>, place: Place, challenge: Option<Challenge> },
+}
+
+/// What a waiting newcomer has said, and what keeping it costs.
+#[derive(Debug, Default)]
+struct Said {
+    texts: Vec<Box<str>>,
+    cost: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -132,10 +145,11 @@ impl Switchboard {
                 self.greet(now, from, text, timer);
             }
             Some(Connection::Waiting { said, .. }) => {
-                if said.iter().map(|text| text.len()).sum::<usize>() + text.len() > MESSAGE_LIMIT {
+                said.cost += text.len() + TEXT_COST;
+                if said.cost > SAID_LIMIT {
                     self.turn_away(from, Refusal::InvalidProtocol);
                 } else {
-                    said.push(text.into());
+                    said.texts.push(text.into());
                 }
             }
             Some(Connection::Registered { .. }) => self.hear_registered(from, text),
@@ -187,7 +201,7 @@ impl Switchboard {
                 let until = now + HOLDER_LIMIT;
                 *challenge = Some(Challenge { newcomer, until });
                 self.timers.insert((until, holder));
-                self.connections.insert(newcomer, Connection::Waiting { holder, said: Vec::new() });
+                self.connections.insert(newcomer, Connection::Waiting { holder, said: Said::default() });
                 self.outputs.push_back(Output::Ping { to: holder });
             }
             _ => self.turn_away(newcomer, Refusal::PeerUidTaken),
@@ -329,7 +343,7 @@ impl Switchboard {
     fn succeed(&mut self, newcomer: ConnectionId, uid: Arc<PeerUid>) {
         let Some(Connection::Waiting { said, .. }) = self.connections.remove(&newcomer) else { return };
         self.register(newcomer, uid);
-        for text in said {
+        for text in said.texts {
             self.hear_registered(newcomer, &text);
         }
     }

@@ -53,6 +53,18 @@ pub enum Trouble {
     },
 }
 
+impl Trouble {
+    /// The file that is meant, where it is or was.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::SetAside { path, .. }
+            | Self::NotAFile { path }
+            | Self::Newer { path }
+            | Self::Unreadable { path, .. } => path,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Versioned<'a> {
     version: u64,

@@ -102,7 +102,7 @@ fn confirmed(bookmark: &Bookmark, out: &mut impl Write) -> Result<bool, Error> {
 }
 
 /// Tells of files that could not be read; the rest goes on.
-fn report(troubles: &[Trouble]) {
+pub(super) fn report(troubles: &[Trouble]) {
     for trouble in troubles {
         // Without standard error there is nobody to tell.
         let _ = writeln!(io::stderr(), "twocan: {trouble}");

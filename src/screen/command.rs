@@ -31,7 +31,7 @@ pub enum Command {
         /// 100 is as received; up to [`VOLUME_LIMIT`].
         percent: u32,
     },
-    /// Open the conversation here, although this side has it open elsewhere.
+    /// Ask the server again for a line that another machine with a copy of this side's files holds.
     TakeOver,
     /// End the program.
     Quit,

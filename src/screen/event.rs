@@ -169,7 +169,7 @@ pub enum LineState {
     Joined,
     /// Lost; it is tried again.
     Offline,
-    /// This side has the same conversation open somewhere else.
+    /// Another machine with a copy of this side's files holds it.
     Taken,
 }
 

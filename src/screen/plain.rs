@@ -90,7 +90,7 @@ fn line_state(state: LineState) -> &'static str {
         LineState::Connecting => "connecting to the server",
         LineState::Joined => "connected to the server",
         LineState::Offline => "no connection to the server: trying again",
-        LineState::Taken => "this conversation is open in another window: type \"take over\" to have it here",
+        LineState::Taken => "this conversation is open on another machine: type \"take over\" to try again",
     }
 }
 
@@ -128,6 +128,12 @@ mod tests {
         );
         let notice = Event::Notice { message: "no microphone".into(), hint: Some("plug one in".into()) };
         assert_eq!(said(notice).as_deref(), Some("no microphone (hint: plug one in)"));
+    }
+
+    #[test]
+    fn a_taken_line_is_said_to_be_another_machines() {
+        let taken = said(Event::Line { state: LineState::Taken, retry_ms: None }).unwrap();
+        assert!(taken.contains("on another machine") && taken.contains("\"take over\" to try again"), "{taken}");
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl Status {
     pub(super) fn headline(&self) -> (Mood, String) {
         let name = self.who();
         if self.line == LineState::Taken {
-            return (Mood::Trouble, "open in another window — press t to take over".into());
+            return (Mood::Trouble, "open on another machine — press t to try again".into());
         }
         match (self.call, self.paused) {
             (CallState::Calling, _) => (Mood::Waiting, format!("calling {name} …")),
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(headline(std::slice::from_ref(&offline)), "no connection to the server — trying again");
         assert_eq!(headline(&[UNPAUSED, call(CallState::Connected), offline]), "talking");
         let taken = Event::Line { state: LineState::Taken, retry_ms: None };
-        assert_eq!(headline(&[taken]), "open in another window — press t to take over");
+        assert_eq!(headline(&[taken]), "open on another machine — press t to try again");
     }
 
     #[test]

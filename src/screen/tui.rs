@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn taking_over_is_a_key_only_when_there_is_something_to_take() {
+    fn trying_for_a_taken_line_is_a_key_only_when_it_is_taken() {
         let mut status = Status::default();
         assert_eq!(pressed('t', &status), None);
         status.handle(&Event::Line { state: LineState::Taken, retry_ms: None });

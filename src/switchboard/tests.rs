@@ -225,6 +225,16 @@ fn a_waiting_newcomer_cannot_make_the_server_keep_more_than_one_message() {
 }
 
 #[test]
+fn empty_messages_of_a_waiting_newcomer_count_too() {
+    let mut board = Board::with(&["a"]);
+    board.input(2, Input::Opened);
+    board.say(2, "HELLO a");
+    let kept = (0..10_000).take_while(|_| board.say(2, "").is_empty()).count();
+    assert_eq!(kept, SAID_LIMIT / TEXT_COST);
+    assert_eq!(board.pass(secs(60)), [""; 0], "and it is closed");
+}
+
+#[test]
 fn a_session_relays_every_text_verbatim() {
     let mut board = Board::with_session(&["a", "b"]);
     for text in ["{\"sdp\": 1}", "", " x ", "ROOM tea", "SESSION a", "HELLO b", "ROOM_PEER_LIST", "ERROR x", "\n"] {

@@ -29,7 +29,7 @@ test("a proof convinces only for its own key, step, conversation and direction",
 
 test("proofs of different length or text differ", () => {
   assert.equal(sameProof("", "a"), false);
-  assert.equal(sameProof("abc", "abd"), false);
+  assert.equal(sameProof("abc", "abe"), false);
   assert.equal(sameProof("abc", "abc"), true);
 });
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test waits by the real clock")]
 
+mod scripts;
 mod talk;
 
 use std::{
@@ -196,6 +197,29 @@ fn a_damaged_file_is_told_once_and_harms_no_other() {
     assert!(ran.out.contains("anna") && !ran.out.contains("tim"), "{}", ran.out);
     assert_eq!(fs::read_to_string(file.with_extension("json.damaged-1")).unwrap(), "garbage");
     assert_eq!(home.run(&["list"]).err, "");
+}
+
+#[test]
+fn talking_by_the_id_of_a_damaged_file_tells_of_the_file() {
+    let invite = format!("https://host/?convoId={}&farInstanceId={}#key={}", id(1), id(7), "A".repeat(43));
+    for what in [id(1).to_string(), format!("https://host/?convoId={}", id(1)), invite] {
+        let home = Home::new().with(1, "tim");
+        fs::write(home.state().join(format!("conversations/{}.json", id(1))), "garbage").unwrap();
+        assert_fails(&home.run(&["talk", &what]), 5, "set aside as", "good copy");
+        assert_eq!(home.names(), [""; 0], "and nothing is made in its place");
+    }
+}
+
+#[test]
+fn another_damaged_file_is_told_before_why_talking_fails() {
+    let home = Home::new().with(1, "tim");
+    fs::write(home.state().join(format!("conversations/{}.json", id(1))), "garbage").unwrap();
+    let ran = home.run(&["talk", id(3).as_str()]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    let lines: Vec<&str> = ran.err.lines().collect();
+    let [first, second, hint] = lines.as_slice() else { panic!("three lines: {}", ran.err) };
+    assert!(first.starts_with("twocan: ") && first.contains("set aside as"), "{first}");
+    assert!(second.contains("not known here") && hint.starts_with("hint: "), "{}", ran.err);
 }
 
 #[test]

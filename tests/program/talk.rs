@@ -153,6 +153,31 @@ fn two_programs_pair_by_link_talk_and_come_back_by_name() {
     assert!(said.contains("used already"), "{said}");
 }
 
+#[test]
+fn a_link_on_standard_input_pairs_and_the_commands_behind_it_are_heard() {
+    let (first_home, second_home) = (Home::new(), Home::new());
+    let mut first = Line::local(&first_home, &["tim"]);
+    let link = first.wait("code", json!({}))["link"].as_str().unwrap().to_owned();
+    let mut second = Line::open(&second_home, &["-"]);
+    let unpause = json!({ "v": 1, "cmd": "unpause" });
+    write!(second.input.as_mut().unwrap(), "{link}\n{unpause}\n").unwrap();
+    second.wait("paused", json!({ "paused": false }));
+    first.wait("code_gone", json!({ "reason": "paired" }));
+}
+
+#[test]
+fn standard_input_that_is_no_link_is_code_3_and_makes_nothing() {
+    let home = Home::new();
+    for said in ["tim\n", "", "https://host/\n"] {
+        let mut line = Line::open(&home, &["-"]);
+        line.input.take().unwrap().write_all(said.as_bytes()).unwrap();
+        let (code, said) = line.end();
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains("hint: copy the whole link"), "{said}");
+    }
+    assert_eq!(home.names(), [""; 0]);
+}
+
 /// Waits for a tone that is not one of the last call.
 fn hear(line: &mut Line, hz: f64) {
     let until = Instant::now() + LIMIT;

@@ -1,11 +1,13 @@
 //! Which conversation is meant: a name, an id, a link, or the only one there is.
 
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+
 use super::{Claiming, Options, random_id};
 use crate::{
-    bookmarks::{Bookmark, Bookmarks, Claim, Code, Listing, Name, Trouble, is_like_link},
+    bookmarks::{Bookmark, BookmarkError, Bookmarks, Claim, Code, Listing, Name, Trouble, is_like_link},
     ids::{ConversationId, InstanceId},
-    invite::{Invite, Link},
-    run::Error,
+    invite::{Invite, LINK_LIMIT, Link, LinkError},
+    run::{Error, bookmarks::report},
 };
 
 /// A conversation that this process may run.
@@ -18,27 +20,93 @@ pub(super) struct Opened {
     pub(super) troubles: Vec<Trouble>,
 }
 
+/// What was asked for.
+enum Wanted<'a> {
+    TheOnlyOne,
+    Invited(Invite),
+    Known(ConversationId),
+    Named(&'a str),
+}
+
 /// Finds the conversation, or makes it; `now` is in seconds since 1970.
+///
+/// Errors: the damaged file too, where it is the wanted conversation's own. Of others standard error is told.
 pub(super) fn open(bookmarks: &Bookmarks, options: &Options, now: u64) -> Result<Opened, Error> {
-    let Listing { troubles, bookmarks: before } = bookmarks.list()?;
-    let bookmark = match options.what.as_deref().map(str::trim) {
-        None => only(bookmarks, now)?,
-        Some(text) if is_like_link(text) => match text.parse()? {
-            Link::Invite(invite) => accept(bookmarks, invite, now)?,
-            Link::Bookmark { conversation, .. } => known(bookmarks, conversation.as_str())?,
-        },
-        Some(text) if text.parse::<ConversationId>().is_ok() => known(bookmarks, text)?,
-        Some(text) => match bookmarks.find(text)? {
-            (Some(bookmark), _) => bookmark,
-            (None, _) => create(bookmarks, text.parse()?, now)?,
-        },
+    let typed = match options.what.as_deref() {
+        Some("-") => Some(link_from_input()?),
+        _ => None,
     };
-    let claim = match options.claim {
+    let wanted = wanted(typed.as_deref().or(options.what.as_deref()))?;
+    let Listing { mut troubles, bookmarks: before } = bookmarks.list()?;
+    let opened = match own_trouble(&mut troubles, &wanted) {
+        Some(trouble) => Err(BookmarkError::Trouble(trouble).into()),
+        None => find(bookmarks, wanted, now).and_then(|bookmark| Ok((claim(bookmarks, &bookmark, options)?, bookmark))),
+    };
+    match opened {
+        Ok((claim, bookmark)) => {
+            let is_new = before.iter().all(|known| known.id != bookmark.id);
+            Ok(Opened { bookmark, claim, is_new, troubles })
+        }
+        Err(error) => {
+            report(&troubles);
+            Err(error)
+        }
+    }
+}
+
+/// Reads a link from standard input, so that its key need not stand where everybody on this machine can read it.
+fn link_from_input() -> Result<String, Error> {
+    if io::stdin().is_terminal() {
+        // Without standard error there is nobody to ask.
+        let _ = write!(io::stderr(), "Paste the link, and press Enter: ");
+    }
+    link_from(&mut io::stdin().lock())
+}
+
+/// The link on the next line; whatever stands behind it stays in `input`.
+fn link_from(input: &mut impl BufRead) -> Result<String, Error> {
+    let mut line = Vec::new();
+    // The line break may come on top.
+    input.take(LINK_LIMIT as u64 + 1).read_until(b'\n', &mut line)?;
+    let text = String::from_utf8(line).map_err(|_| LinkError::NotAnAddress)?;
+    if is_like_link(&text) { Ok(text) } else { Err(LinkError::NotAnAddress.into()) }
+}
+
+fn wanted(what: Option<&str>) -> Result<Wanted<'_>, Error> {
+    let Some(text) = what.map(str::trim) else { return Ok(Wanted::TheOnlyOne) };
+    if is_like_link(text) {
+        return Ok(match text.parse()? {
+            Link::Invite(invite) => Wanted::Invited(invite),
+            Link::Bookmark { conversation, .. } => Wanted::Known(conversation),
+        });
+    }
+    Ok(text.parse().map_or(Wanted::Named(text), Wanted::Known))
+}
+
+/// Takes out what is wrong with the wanted conversation's own file.
+fn own_trouble(troubles: &mut Vec<Trouble>, wanted: &Wanted) -> Option<Trouble> {
+    let (Wanted::Known(id) | Wanted::Invited(Invite { conversation: id, .. })) = wanted else { return None };
+    let is_own = |trouble: &Trouble| trouble.path().file_stem().is_some_and(|stem| stem == id.as_str());
+    troubles.iter().position(is_own).map(|at| troubles.remove(at))
+}
+
+fn find(bookmarks: &Bookmarks, wanted: Wanted, now: u64) -> Result<Bookmark, Error> {
+    match wanted {
+        Wanted::TheOnlyOne => only(bookmarks, now),
+        Wanted::Invited(invite) => accept(bookmarks, invite, now),
+        Wanted::Known(id) => bookmarks.find(id.as_str())?.0.ok_or(Error::Unknown),
+        Wanted::Named(name) => match bookmarks.find(name)?.0 {
+            Some(bookmark) => Ok(bookmark),
+            None => create(bookmarks, name.parse()?, now),
+        },
+    }
+}
+
+fn claim(bookmarks: &Bookmarks, bookmark: &Bookmark, options: &Options) -> Result<Claim, Error> {
+    Ok(match options.claim {
         Claiming::IfFree => bookmarks.claim(&bookmark.id)?,
         Claiming::TakeOver => bookmarks.take_over(&bookmark.id)?,
-    };
-    let is_new = before.iter().all(|known| known.id != bookmark.id);
-    Ok(Opened { bookmark, claim, is_new, troubles })
+    })
 }
 
 fn only(bookmarks: &Bookmarks, now: u64) -> Result<Bookmark, Error> {
@@ -50,10 +118,6 @@ fn only(bookmarks: &Bookmarks, now: u64) -> Result<Bookmark, Error> {
             Err(Error::Which(all.into_iter().chain([last]).map(|bookmark| bookmark.name.to_string()).collect()))
         }
     }
-}
-
-fn known(bookmarks: &Bookmarks, wanted: &str) -> Result<Bookmark, Error> {
-    bookmarks.find(wanted)?.0.ok_or(Error::Unknown)
 }
 
 fn create(bookmarks: &Bookmarks, name: Name, now: u64) -> Result<Bookmark, Error> {
@@ -91,4 +155,32 @@ fn accept(bookmarks: &Bookmarks, invite: Invite, now: u64) -> Result<Bookmark, E
 
 fn fresh_instance() -> Result<InstanceId, Error> {
     Ok(InstanceId::from_bits(random_id()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_one_line_and_what_follows_stays() {
+        let mut input = "https://host/?convoId=x\nrest".as_bytes();
+        assert_eq!(link_from(&mut input).unwrap().trim(), "https://host/?convoId=x");
+        assert_eq!(input, b"rest");
+        assert_eq!(link_from(&mut "https://host/".as_bytes()).unwrap(), "https://host/");
+    }
+
+    #[test]
+    fn no_more_is_read_than_a_link_can_have() {
+        let long = "x".repeat(2 * LINK_LIMIT);
+        let mut input = long.as_bytes();
+        assert!(matches!(link_from(&mut input), Err(Error::Link(LinkError::NotAnAddress))));
+        assert_eq!(input.len(), LINK_LIMIT - 1);
+    }
+
+    #[test]
+    fn what_is_no_link_is_no_name_either() {
+        for input in [&b""[..], b"\n", b"tim\n", b"https://\xff\n"] {
+            assert!(matches!(link_from(&mut &*input), Err(Error::Link(LinkError::NotAnAddress))), "{input:?}");
+        }
+    }
 }

@@ -305,7 +305,7 @@ fn keys(status: &Status, width: u16) -> Vec<Line<'static>> {
     let mut keys =
         vec![("space", "pause/unpause"), ("m", "microphone"), ("v", "camera"), ("h", "hang up"), ("q", "quit")];
     if status.line == LineState::Taken {
-        keys.insert(0, ("t", "take over"));
+        keys.insert(0, ("t", "try again"));
     }
     let mut lines = vec![Line::default()];
     for (key, what) in keys {
@@ -537,9 +537,12 @@ mod tests {
     }
 
     #[test]
-    fn taken_offers_to_take_over() {
+    fn taken_offers_to_try_again() {
         let seen = seen(100, 24, &[Event::Line { state: LineState::Taken, retry_ms: None }]);
-        assert!(seen.contains("press t to take over") && seen.contains("t take over · space"), "{seen}");
+        assert!(
+            seen.contains("on another machine — press t to try again") && seen.contains("t try again · space"),
+            "{seen}"
+        );
     }
 
     #[test]
