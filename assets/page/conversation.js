@@ -19,8 +19,8 @@ export const PROBE_LIMIT = 3_000;
 export class Conversation {
   /**
    * `pairing` is `{ kind: "waiting", until }` (shows a code until then), `{ kind: "accepting", far, accept, accepted }`
-   * (came by a link; the proof to send and the one to expect) or `{ kind: "paired", far }`; later it may be `expired`
-   * or `refused`. `alone`: nothing else in this browser has the conversation, so that a server which says its uid is
+   * (came by a link; the proof to send and the one to expect) or `{ kind: "paired", far, reply }` (the proof that made
+   * it so, kept for a far side that did not get it; null where this side had none to send); later `expired` or `refused`. `alone`: nothing else in this browser has the conversation, so that a server which says its uid is
    * taken means a dead connection of this page. `random()` is in [0, 1).
    */
   constructor({ convo, me, pairing, alone, camera, random = Math.random, session = newSession }) {
@@ -31,8 +31,8 @@ export class Conversation {
     this.farProps = null;
     this.paused = true;
     this.muted = false;
-    /** The proof that pairs, kept for a far side that did not get it. */
-    this.reply = null;
+    /** Whether there are devices to send from, as far as is known. */
+    this.equipped = { audio: true, video: true };
     this.outputs = [];
     this.makeCall();
   }
@@ -60,6 +60,7 @@ export class Conversation {
       pause: () => this.setPaused(true),
       mute: () => (this.muted = input.on),
       camera: () => (this.camera = input.on),
+      equipped: () => (this.equipped = { ...this.equipped, [input.kind]: input.on }),
       hangUp: () => this.hangUp(now),
       takeOver: () => this.takeOver(now),
       letGo: () => this.letGo(now),
@@ -200,26 +201,27 @@ export class Conversation {
     if (instance === null || instance === this.me) return;
     if (this.pairing.kind === "waiting") this.out("check", { from: instance, proof });
     else if (this.pairing.kind !== "paired" || from !== this.farUid) this.tell(from, say.refused());
-    else if (this.reply !== null) this.tell(from, say.accepted(this.reply));
+    else if (this.pairing.reply) this.tell(from, say.accepted(this.pairing.reply));
   }
 
   /** The proof of `from` was looked at: `reply` is what to send back if it was right. */
   checked({ from, valid, reply }) {
     const uid = uidOf(from, this.convo);
     if (this.pairing.kind !== "waiting" || !valid) return this.tell(uid, say.refused());
+    this.pair(from, reply);
     this.tell(uid, say.accepted(reply));
-    this.reply = reply;
-    this.pair(from);
   }
 
   accepted(proof) {
-    if (this.pairing.kind === "accepting" && sameProof(proof, this.pairing.accepted)) this.pair(this.pairing.far);
+    if (this.pairing.kind === "accepting" && sameProof(proof, this.pairing.accepted)) {
+      this.pair(this.pairing.far, null);
+    }
   }
 
-  pair(far) {
-    this.pairing = { kind: "paired", far };
+  pair(far, reply) {
+    this.pairing = { kind: "paired", far, reply };
     this.makeCall();
-    this.out("remember", { far });
+    this.out("remember", { far, reply });
     this.farHere = this.line.kind === "joined";
   }
 
@@ -241,11 +243,11 @@ export class Conversation {
   }
 
   syncProps() {
-    const { paused, muted, camera } = this;
+    const { paused, muted, camera, equipped } = this;
     this.call.setProps({
       paused: `${paused}`,
-      audiosend: `${!paused && !muted}`,
-      videosend: `${!paused && camera}`,
+      audiosend: `${!paused && !muted && equipped.audio}`,
+      videosend: `${!paused && camera && equipped.video}`,
     });
   }
 
