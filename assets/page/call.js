@@ -145,12 +145,15 @@ export class Call {
       case "closed":
         return this.end("far_gone");
       case "failed":
-        // A far side that would otherwise wait for this call is told.
-        if (this.state.kind === "pendingOutgoing" || this.state.kind === "answered") {
-          this.outputs.push({ signal: say.cancel(sessid) });
-        }
-        return this.end("failed", told.why);
+        return this.fail(told.why);
     }
+  }
+
+  fail(why) {
+    const { kind, sessid } = this.state;
+    // The far side waits for this one, and has no data channel to notice by.
+    if (kind === "pendingOutgoing" || kind === "answered") this.outputs.push({ signal: say.cancel(sessid) });
+    this.end("failed", why);
   }
 
   dataOpen(now) {

@@ -19,9 +19,8 @@ export const PROBE_LIMIT = 3_000;
 export class Conversation {
   /**
    * `pairing` is `{ kind: "waiting", until }` (shows a code until then), `{ kind: "accepting", far, accept, accepted }`
-   * (came by a link; the proof to send and the one to expect) or `{ kind: "paired", far, accepted }` (the word that
-   * paired the two, if the code was this side's, for a far side that did not get it); later it may be `expired`
-   * or `refused`. `alone`: nothing else in this browser has the conversation, so that a server which says its uid is
+   * (came by a link; the proof to send and the one to expect) or `{ kind: "paired", far, reply }` (the proof that made
+   * it so, kept for a far side that did not get it; null where this side had none to send); later `expired` or `refused`. `alone`: nothing else in this browser has the conversation, so that a server which says its uid is
    * taken means a dead connection of this page. `random()` is in [0, 1).
    */
   constructor({ convo, me, pairing, alone, camera, random = Math.random, session = newSession }) {
@@ -32,7 +31,8 @@ export class Conversation {
     this.farProps = null;
     this.paused = true;
     this.muted = false;
-    /** The proof that pairs, kept for a far side that did not get it. */
+    /** Whether there are devices to send from, as far as is known. */
+    this.equipped = { audio: true, video: true };
     this.outputs = [];
     this.makeCall();
   }
@@ -60,6 +60,7 @@ export class Conversation {
       pause: () => this.setPaused(true),
       mute: () => (this.muted = input.on),
       camera: () => (this.camera = input.on),
+      equipped: () => (this.equipped = { ...this.equipped, [input.kind]: input.on }),
       hangUp: () => this.hangUp(now),
       takeOver: () => this.takeOver(now),
       letGo: () => this.letGo(now),
@@ -200,7 +201,7 @@ export class Conversation {
     if (instance === null || instance === this.me) return;
     if (this.pairing.kind === "waiting") this.out("check", { from: instance, proof });
     else if (this.pairing.kind !== "paired" || from !== this.farUid) this.tell(from, say.refused());
-    else if (this.pairing.accepted) this.tell(from, say.accepted(this.pairing.accepted));
+    else if (this.pairing.reply) this.tell(from, say.accepted(this.pairing.reply));
   }
 
   /** The proof of `from` was looked at: `reply` is what to send back if it was right. */
@@ -212,13 +213,15 @@ export class Conversation {
   }
 
   accepted(proof) {
-    if (this.pairing.kind === "accepting" && sameProof(proof, this.pairing.accepted)) this.pair(this.pairing.far);
+    if (this.pairing.kind === "accepting" && sameProof(proof, this.pairing.accepted)) {
+      this.pair(this.pairing.far, null);
+    }
   }
 
-  pair(far, accepted = null) {
-    this.pairing = { kind: "paired", far, accepted };
+  pair(far, reply) {
+    this.pairing = { kind: "paired", far, reply };
     this.makeCall();
-    this.out("remember", { far, accepted });
+    this.out("remember", { far, reply });
     this.farHere = this.line.kind === "joined";
   }
 
@@ -240,11 +243,11 @@ export class Conversation {
   }
 
   syncProps() {
-    const { paused, muted, camera } = this;
+    const { paused, muted, camera, equipped } = this;
     this.call.setProps({
       paused: `${paused}`,
-      audiosend: `${!paused && !muted}`,
-      videosend: `${!paused && camera}`,
+      audiosend: `${!paused && !muted && equipped.audio}`,
+      videosend: `${!paused && camera && equipped.video}`,
     });
   }
 

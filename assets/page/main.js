@@ -53,20 +53,23 @@ class Page {
     this.silence = new Silence();
     this.capture = new Capture({
       changed: (kind, track) => this.captured(kind, track),
-      failed: (kind, error) => this.warn(deviceWords(kind, error)),
+      failed: (kind, error) => {
+        this.handle({ type: "equipped", kind, on: false });
+        this.warn(deviceWords(kind, error));
+      },
     });
     this.timer = null;
   }
 
   async start() {
-    const { convo, me, far, farOfCode, key, made, obstacle } = this.place;
+    const { convo, me, far, reply, farOfCode, key, made, obstacle } = this.place;
     if (convo) history.replaceState(null, "", bookmark(location.href, convo));
     listen((action) => this.act(action));
     if (obstacle) return this.draw();
     const alone = await this.lock(false);
     const until = now() + made + CODE_LIMIT - Date.now();
     let pairing = { kind: "waiting", until };
-    if (far) pairing = { kind: "paired", far, accepted: this.place.accepted };
+    if (far) pairing = { kind: "paired", far, reply };
     else if (farOfCode) {
       pairing = { kind: "accepting", far: farOfCode };
       pairing.accept = await proof(key, "accept", convo, me, farOfCode);
@@ -148,19 +151,17 @@ class Page {
     this.handle({ type: "checked", from, valid: sameProof(theirs, expected), reply });
   }
 
-  remember({ far, accepted }) {
+  remember({ far, reply }) {
     const { convo } = this.place;
-    this.place.far = far;
-    this.place.accepted = accepted;
-    this.place.key = null;
+    Object.assign(this.place, { far, reply, key: null });
     this.keep();
     store.eraseCode(convo);
     history.replaceState(null, "", bookmark(location.href, convo));
   }
 
   keep() {
-    const { convo, me, far, accepted, key, made, farOfCode } = this.place;
-    if (far) store.saveConversation(convo, { me, far, accepted, name: this.name, camera: this.conversation.camera });
+    const { convo, me, far, reply, key, made, farOfCode } = this.place;
+    if (far) store.saveConversation(convo, { me, far, reply, name: this.name, camera: this.conversation.camera });
     else if (key) store.saveCode(convo, { me, key, made, far: farOfCode, name: this.name });
   }
 
@@ -211,7 +212,8 @@ class Page {
   captured(kind, track) {
     if (kind === "audio") this.meter("own", track);
     else play("own-video", track);
-    this.draw();
+    if (track) this.handle({ type: "equipped", kind, on: true });
+    else this.draw();
     return kind === "audio" ? this.sendSound(track) : this.peer?.use(kind, track);
   }
 

@@ -5,7 +5,7 @@ import { parseKey } from "./pairing.js";
 
 const NAME_LIMIT = 80;
 
-/** What is kept of `convo`: `{ me, far, accepted, name, camera }`; null if it is not known here, or not readable. */
+/** What is kept of `convo`: `{ me, far, reply, name, camera }`; null if it is not known here, or not readable. */
 export function loadConversation(convo) {
   const kept = read(localStorage, convo);
   return kept && parseId(kept.me) && parseId(kept.far) ? kept : null;

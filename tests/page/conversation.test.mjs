@@ -50,7 +50,7 @@ test("a wrong key is refused, and the code stays good for the right one", () => 
 test("a used code is refused, and who used it keeps it", () => {
   const world = meet(new World([paired(STRANGER), accepting(ONE, TWO)]));
   assert.equal(world.sides[1].pairing.kind, "refused");
-  assert.deepEqual(world.sides[0].pairing, paired(STRANGER));
+  assert.equal(world.sides[0].pairing.far, STRANGER);
   assert.equal(world.sides[0].farHere, false);
 });
 
@@ -84,14 +84,16 @@ test("a side whose accepted was lost gets it again", () => {
   assert.equal(world.remembered[1], ONE);
 });
 
-test("a side whose accepted was lost gets it again although the owner's page was loaded anew", () => {
-  const world = meet(new World([waiting(), accepting(ONE, TWO)]));
-  world.sides[0] = world.side(0, world.sides[0].pairing, false);
-  world.sides[1] = world.side(1, accepting(ONE, TWO), false);
-  world.remembered[1] = null;
-  world.room.clear();
+test("a side whose accepted was lost gets it too when the owner's page was opened anew meanwhile", () => {
+  const world = new World([waiting(), accepting(ONE, TWO)]);
   world.tell(0, wake);
   world.tell(1, wake);
+  while (world.remembered[0] === null) world.run(1);
+  assert.equal(world.remembered[1], null);
+  world.queue.length = 0;
+  world.leave(0);
+  world.sides[0] = world.side(0, world.sides[0].pairing, false);
+  world.tell(0, wake);
   world.run(1000);
   assert.equal(world.remembered[1], ONE);
 });
@@ -403,12 +405,32 @@ test("media that fail end the call and pause, and say why", () => {
 test("an answerer whose media fail tells the side that waits", () => {
   const world = World.paired();
   world.tell(0, { type: "unpause" });
-  world.run(40);
-  const sessid = world.media[1];
-  assert.ok(sessid, "answering");
-  world.tell(1, { type: "media", told: { sessid, type: "failed", why: "why" } });
+  world.run(35);
+  assert.equal(world.phases[1], "connecting");
+  world.tell(1, { type: "media", told: { type: "failed", sessid: "call1", why: "no way" } });
   world.run(1000);
-  assert.deepEqual(world.media, [null, null]);
+  assert.deepEqual(world.phases, ["idle", "idle"]);
+  assert.deepEqual(world.endings(0), ["far_hung_up"]);
+});
+
+test("a side without a camera does not say that it sends a picture", () => {
+  const world = World.connected();
+  world.run(100);
+  assert.equal(world.sides[1].farProps.get("videosend"), "true");
+  world.tell(0, { type: "equipped", kind: "video", on: false });
+  world.run(100);
+  assert.equal(world.sides[1].farProps.get("videosend"), "false");
+  assert.equal(world.sides[1].farProps.get("audiosend"), "true");
+});
+
+test("what the media find out late is not said before this side is in the room", () => {
+  const world = new World([paired(TWO), paired(ONE)]);
+  world.serverMute = true;
+  world.tell(0, wake);
+  world.run(100);
+  world.tell(0, said(TWO, offer("call9")));
+  world.tell(0, { type: "media", told: { type: "described", sessid: "call9", description: "answer", sdp: SDP } });
+  assert.deepEqual(world.take(0).filter(({ type }) => type === "send").map(({ text }) => text.split(" ")[0]), ["HELLO"]);
 });
 
 test("a connection that the far side closed ends the call", () => {

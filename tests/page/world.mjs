@@ -18,7 +18,7 @@ const DAY = 86_400_000;
 const proof = (key, label, from, to) => [key, label, from, to].join(" ");
 
 export const waiting = () => ({ kind: "waiting", until: DAY });
-export const paired = (far) => ({ kind: "paired", far });
+export const paired = (far) => ({ kind: "paired", far, reply: null });
 export const accepting = (far, me, key = "key") => ({
   kind: "accepting",
   far,
