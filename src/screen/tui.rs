@@ -1,12 +1,17 @@
 //! The full-screen face: keys in, a picture of the status out. It draws when something changed, and at no other time.
 
 mod draw;
+mod painter;
 
 use std::io;
 
 use crossterm::event::{self as terminal, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use ratatui::{DefaultTerminal, style::Color};
+use ratatui::{
+    layout::{Rect, Size},
+    style::Color,
+};
 
+use self::painter::{Painter, Picture};
 use super::{
     command::{Command, VOLUME_LIMIT},
     event::{Event, LineState},
@@ -19,10 +24,9 @@ const VOLUME_STEP: u32 = 10;
 
 /// The terminal while the program has it; dropping it gives it back as it was.
 pub(super) struct Tui {
-    terminal: DefaultTerminal,
+    painter: Painter,
     input: rt::Receiver<terminal::Event>,
     status: Status,
-    gone: bool,
 }
 
 impl Tui {
@@ -30,58 +34,71 @@ impl Tui {
     pub(super) fn open() -> io::Result<Self> {
         // The QR code needs its colours also where NO_COLOR is set; everything else goes without them (see `draw`).
         crossterm::style::force_color_output(true);
-        let input = keys()?;
-        let terminal = ratatui::try_init().inspect_err(|_| restore())?;
-        Ok(Self { terminal, input, status: Status::default(), gone: false })
+        let (sender, input) = rt::channel(16);
+        keys(sender.clone())?;
+        let mut terminal = ratatui::try_init().inspect_err(|_| restore())?;
+        let inks = Inks::chosen();
+        let paint = move |Picture { status, anew }: Picture| {
+            if anew {
+                // `clear` would ask the terminal for its cursor, and the thread that reads keys would get the answer.
+                let Size { width, height } = terminal.size()?;
+                terminal.resize(Rect::new(0, 0, width, height))?;
+            }
+            terminal.draw(|frame| draw::draw(frame, &status, inks)).map(drop)
+        };
+        let over = move || {
+            sender.close();
+        };
+        let painter = Painter::start(paint, over).inspect_err(|_| restore())?;
+        Ok(Self { painter, input, status: Status::default() })
     }
 
-    /// Takes in what happened and draws.
+    /// Takes in what happened and has it drawn; never waits for the terminal.
     pub(super) fn show(&mut self, event: &Event) {
         self.status.handle(event);
-        self.draw();
+        self.draw(false);
     }
 
     /// The next command from a key; `None` once the terminal is gone.
     pub(super) async fn command(&mut self) -> Option<Command> {
-        while !self.gone {
+        loop {
             match self.input.recv().await {
-                Ok(terminal::Event::Key(key)) if is_redraw(key) => self.redraw(),
+                // Something else may have written onto the terminal.
+                Ok(terminal::Event::Key(key)) if is_redraw(key) => self.draw(true),
                 Ok(terminal::Event::Key(key)) => {
                     if let Some(command) = command(key, &self.status) {
                         return Some(command);
                     }
                 }
-                Ok(terminal::Event::Resize(..)) => self.draw(),
+                Ok(terminal::Event::Resize(..)) => self.draw(false),
                 Ok(
                     terminal::Event::Mouse(_)
                     | terminal::Event::Paste(_)
                     | terminal::Event::FocusGained
                     | terminal::Event::FocusLost,
                 ) => {}
-                Err(_) => self.gone = true,
+                Err(_) => return None,
             }
         }
-        None
     }
 
-    fn draw(&mut self) {
-        let status = &self.status;
-        let inks = Inks::chosen();
-        self.gone |= self.terminal.draw(|frame| draw::draw(frame, status, inks)).is_err();
-    }
-
-    /// Draws from nothing, for when something else wrote onto the terminal.
-    fn redraw(&mut self) {
-        self.gone |= self.terminal.clear().is_err();
-        self.draw();
+    fn draw(&self, anew: bool) {
+        self.painter.show(Picture { status: self.status.clone(), anew });
     }
 }
 
 impl Drop for Tui {
     fn drop(&mut self) {
+        let ended = self.painter.end();
         // In a panic the hook has done it; a second time would move the cursor over the report.
-        if !std::thread::panicking() {
+        if std::thread::panicking() {
+            return;
+        }
+        if ended {
             restore();
+        } else {
+            // The rest would wait for the terminal as the painter does.
+            let _ = crossterm::terminal::disable_raw_mode();
         }
     }
 }
@@ -114,16 +131,16 @@ impl Inks {
 }
 
 /// Reads keys on a thread of its own, which sleeps in the kernel until there is one.
-fn keys() -> io::Result<rt::Receiver<terminal::Event>> {
-    let (sender, receiver) = rt::channel(16);
+fn keys(sender: rt::Sender<terminal::Event>) -> io::Result<()> {
     std::thread::Builder::new().name("keys".into()).spawn(move || {
         while let Ok(event) = terminal::read() {
             if sender.send_blocking(event).is_err() {
                 break;
             }
         }
+        sender.close();
     })?;
-    Ok(receiver)
+    Ok(())
 }
 
 fn is_redraw(key: KeyEvent) -> bool {

@@ -97,7 +97,30 @@ async fn a_slow_reader_in_a_session_ends_it() {
 }
 
 #[tokio::test]
-async fn a_reader_that_makes_no_progress_for_ten_seconds_loses_itself() {
+async fn a_reader_that_takes_its_time_but_reads_loses_nothing() {
+    let running = Running::start();
+    let (mut one, mut other) = running.session("a", "b").await;
+    // Less than a mebibyte may wait, whatever the system's buffers hold.
+    for n in 0..200 {
+        one.says(&format!("{n} {}", "x".repeat(4_000))).await;
+    }
+    one.has_heard_all().await;
+    for n in 0..200 {
+        other.hears(&format!("{n} {}", "x".repeat(4_000))).await;
+    }
+}
+
+/// Each takes ten seconds, so they are awaited together.
+#[tokio::test]
+async fn whoever_makes_no_progress_for_ten_seconds_is_closed() {
+    tokio::join!(
+        a_reader_that_makes_no_progress_loses_itself(),
+        a_connection_that_says_nothing_or_half_a_request_is_closed(),
+        a_slow_loris_one_byte_at_a_time_is_closed_too(),
+    );
+}
+
+async fn a_reader_that_makes_no_progress_loses_itself() {
     let running = Running::start();
     let mut sender = running.in_room("sender", "tea", "").await;
     let socket = TcpSocket::new_v4().unwrap();
@@ -118,21 +141,6 @@ async fn a_reader_that_makes_no_progress_for_ten_seconds_loses_itself() {
     assert!((Duration::from_secs(9)..Duration::from_secs(12)).contains(&took), "{took:?}");
 }
 
-#[tokio::test]
-async fn a_reader_that_takes_its_time_but_reads_loses_nothing() {
-    let running = Running::start();
-    let (mut one, mut other) = running.session("a", "b").await;
-    // Less than a mebibyte may wait, whatever the system's buffers hold.
-    for n in 0..200 {
-        one.says(&format!("{n} {}", "x".repeat(4_000))).await;
-    }
-    one.has_heard_all().await;
-    for n in 0..200 {
-        other.hears(&format!("{n} {}", "x".repeat(4_000))).await;
-    }
-}
-
-#[tokio::test]
 async fn a_connection_that_says_nothing_or_half_a_request_is_closed() {
     let running = Running::start();
     let closed = async |said: &[u8]| {
@@ -149,7 +157,6 @@ async fn a_connection_that_says_nothing_or_half_a_request_is_closed() {
     );
 }
 
-#[tokio::test]
 async fn a_slow_loris_one_byte_at_a_time_is_closed_too() {
     let running = Running::start();
     let (mut from, mut to) = running.tcp().await.into_split();
