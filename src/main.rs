@@ -106,7 +106,7 @@ fn media_options(talk: &cli::Talk, config: Config) -> Result<media::Options, Err
             cli::Window::Test => Choice::Test(None),
             cli::Window::None => Choice::None,
         },
-        stun: stun.map(|server| server.address().to_owned()).into_iter().collect(),
+        stun: stun.map(|server| server.address().to_owned()),
         turn: turn.iter().map(|server| server.address().to_string()).collect(),
         address: talk.address,
     })

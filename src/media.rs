@@ -26,8 +26,8 @@ use crate::{
     rt::Sender,
 };
 
-/// What the media are made of.
-#[derive(Debug, Clone, Default)]
+/// What the media are made of. Not for printing: it holds passwords.
+#[derive(Clone, Default)]
 pub struct Options {
     /// Where sound comes from.
     pub microphone: Choice,
@@ -37,8 +37,8 @@ pub struct Options {
     pub speaker: Choice,
     /// Where the far side's picture goes.
     pub window: Choice,
-    /// STUN servers, as `stun://host:port`.
-    pub stun: Vec<String>,
+    /// A STUN server, as `stun://host:port`.
+    pub stun: Option<String>,
     /// TURN servers, as `turn://user:password@host:port`: secrets.
     pub turn: Vec<String>,
     /// Use this address only for media, rather than every one this machine has.

@@ -316,7 +316,7 @@ fn make_webrtcbin(options: &Options) -> Result<gst::Element, MediaError> {
         .property("latency", LATENCY_MS)
         .build()?;
     wait_for_nothing(&webrtc);
-    if let Some(stun) = options.stun.first() {
+    if let Some(stun) = &options.stun {
         webrtc.set_property("stun-server", stun);
     }
     let ice = webrtc.property::<gst::Object>("ice-agent");

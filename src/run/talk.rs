@@ -41,7 +41,6 @@ const MEDIA_BACKLOG: usize = 4096;
 const SOCKET_BACKLOG: usize = 16;
 
 /// What `twocan talk` was asked for.
-#[derive(Debug)]
 pub struct Options {
     /// A name, an id or a link; nothing for the only conversation there is.
     pub what: Option<String>,
@@ -131,8 +130,11 @@ impl Talk {
     fn begin(bookmarks: Bookmarks, opened: opening::Opened, options: Options) -> Result<Self, Error> {
         let opening::Opened { bookmark, claim, is_new, troubles } = opened;
         let server = options.server.clone().or_else(|| bookmark.server.clone());
-        let home = Home::open(server.clone(), &options)?;
-        let mut screen = Screen::open(options.face, options.started)?;
+        let opened = Home::open(server.clone(), &options)
+            .and_then(|home| Ok((home, Screen::open(options.face, options.started)?)))
+            // Where there will be no screen to show them on.
+            .inspect_err(|_| super::bookmarks::report(&troubles));
+        let (home, mut screen) = opened?;
         troubles.iter().for_each(|trouble| screen.show(&notice(trouble.to_string())));
         let (pairing, code) = pairing(&bookmark, home.link_origin())?;
         let conversation = Conversation::new(Setup {
