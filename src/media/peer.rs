@@ -9,14 +9,15 @@ use std::{
 };
 
 use gstreamer::{self as gst, glib, prelude::*};
-use gstreamer_sdp::{SDPMessage, SDPMessageRef};
+use gstreamer_sdp::{SDPMediaRef, SDPMessage, SDPMessageRef};
 use gstreamer_webrtc::{
     WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCPeerConnectionState, WebRTCRTPTransceiver,
     WebRTCSDPType, WebRTCSessionDescription,
 };
 
 use super::{
-    Event, MediaError, Options, capture,
+    Event, MediaError, Options,
+    capture::{self, Frame},
     devices::Ends,
     gate::{self, Devices, Passes},
     playback,
@@ -32,8 +33,8 @@ use crate::{
 
 /// The jitter buffer's depth: 20 ms. webrtcbin's own default would hold the first packet for 200.
 const LATENCY_MS: u32 = 20;
-/// How long after its time sound is played: the jitter buffer's depth and 5 ms for what stands between it and the speaker.
-const PLAYOUT_MS: u64 = LATENCY_MS as u64 + 5;
+/// How long after its time sound is played: as long as the jitter buffer may wait for what is missing.
+const PLAYOUT_MS: u64 = LATENCY_MS as u64;
 /// How long webrtcbin may think about a description: 5 s; it needs 10 ms.
 const NEGOTIATION_LIMIT: Duration = Duration::from_secs(5);
 /// The data channel's label. Source: Calling 3.0 as twocan speaks it.
@@ -138,13 +139,16 @@ impl Peer {
     pub(super) fn answer(&self, offer: &Sdp) -> Result<(), MediaError> {
         let offer = parse(offer)?;
         self.set_payload_types(payload_types(&offer));
+        self.heed_packet_time(&offer);
         self.set_remote(WebRTCSDPType::Offer, offer)?;
         self.describe(SdpType::Answer)
     }
 
     /// Takes the answer to the own offer.
     pub(super) fn take_answer(&self, answer: &Sdp) -> Result<(), MediaError> {
-        self.set_remote(WebRTCSDPType::Answer, parse(answer)?)
+        let answer = parse(answer)?;
+        self.heed_packet_time(&answer);
+        self.set_remote(WebRTCSDPType::Answer, answer)
     }
 
     /// Takes one of the far side's candidates, unless it is empty or hidden behind a name.
@@ -163,6 +167,14 @@ impl Peer {
         {
             tracing::debug!(%error, "not sent on the data channel");
         }
+    }
+
+    /// Sends sound in packets of 10 ms to a far side that asks for them, as the page does for their lesser delay.
+    fn heed_packet_time(&self, description: &SDPMessageRef) {
+        let asked = |media: &SDPMediaRef| media.attribute_val("ptime").and_then(|ms| ms.parse::<u32>().ok());
+        let short = description.medias().filter_map(asked).any(|ms| ms <= 10);
+        let [sound, _] = &self.senders;
+        sound.set_frame(if short { Frame::Short } else { Frame::Normal });
     }
 
     fn describe(&self, kind: SdpType) -> Result<(), MediaError> {
