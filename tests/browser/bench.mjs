@@ -16,7 +16,12 @@ import { Scene } from "./harness/scene.mjs";
 import { writeTone } from "./harness/wave.mjs";
 
 const { values: options } = parseArgs({
-  options: { json: { type: "string" }, rounds: { type: "string", default: "12" }, only: { type: "string", default: "" } },
+  options: {
+    json: { type: "string" },
+    rounds: { type: "string", default: "12" },
+    /** Names of sections, with commas. */
+    only: { type: "string", default: "" },
+  },
 });
 const rounds = Number(options.rounds);
 const figures = new Figures();

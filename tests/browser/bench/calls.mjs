@@ -29,7 +29,11 @@ export async function nativeAndPage(scene, figures, rounds) {
     parts: { "command to open gate": pick(fromNative, "gate"), "jitter buffer": jitter },
     limit: "a whole Opus frame (20 ms) is spoken before it is sent, and Chromium's jitter buffer holds it",
   });
-  figures.take("native-pause", "native pauses → last sound in Chromium", pick(fromNative, "silent"), { goal: 60 });
+  figures.take("native-pause", "native pauses → last sound in Chromium", pick(fromNative, "silent"), {
+    goal: 60,
+    parts: { "jitter buffer": jitter },
+    limit: "the frame that was being spoken (20 ms) is sent whole, waits in the jitter buffer, and fades for a frame",
+  });
 
   const fromPage = await toggle(tab, native, rounds);
   figures.take("page-unpause", "page unpauses → heard natively", pick(fromPage, "heard"), {
@@ -51,7 +55,8 @@ export async function pages(scene, figures, rounds) {
 }
 
 function pageParts(all) {
-  return { "press to handler": pick(all, "handler"), "press to getUserMedia": pick(all, "asked"), getUserMedia: pick(all, "took") };
+  const asked = pick(all, "asked");
+  return { "press to handler": pick(all, "handler"), "press to getUserMedia": asked, getUserMedia: pick(all, "took") };
 }
 
 const pick = (all, name) => all.map((one) => one[name]).filter((value) => value !== undefined && !Number.isNaN(value));
@@ -100,10 +105,11 @@ export async function firstUnpause(scene, figures, rounds) {
   const { native, tab } = await pairs.nativeAndPage(scene, OWN_MICROPHONE);
   const fromNative = await first(native, tab, rounds);
   takeFirst(figures, "first-native", "native unpauses first → arrives in Chromium", fromNative, 150);
-  figures.take("channel-native", "native unpauses first → data channel open", pick(fromNative, "channel"), { goal: 100 });
+  const open = "first → data channel open";
+  figures.take("channel-native", `native unpauses ${open}`, pick(fromNative, "channel"), { goal: 100 });
   const fromPage = await first(tab, native, rounds);
   takeFirst(figures, "first-page", "page unpauses first → heard natively", fromPage, 150);
-  figures.take("channel-page", "page unpauses first → data channel open", pick(fromPage, "channel"), { goal: 100 });
+  figures.take("channel-page", `page unpauses ${open}`, pick(fromPage, "channel"), { goal: 100 });
 }
 
 /** The same between two pages, for comparison. */
@@ -115,7 +121,8 @@ export async function firstUnpauseOfPages(scene, figures, rounds) {
 }
 
 function takeFirst(figures, id, what, all, goal) {
-  const names = { offered: "offer sent or got", ice: "ICE connected", dtls: "DTLS connected", channel: "data channel", took: "getUserMedia took" };
+  const connecting = { offered: "offer sent or got", ice: "ICE connected", dtls: "DTLS connected" };
+  const names = { ...connecting, channel: "data channel", took: "getUserMedia took" };
   const parts = Object.entries(names).map(([name, words]) => [words, pick(all, name)]);
   figures.take(id, what, pick(all, "heard"), {
     goal,
@@ -155,7 +162,8 @@ async function listen(far, from) {
 /** The steps of connecting, as far as either side tells them, from the press or command on. */
 function way(sides, from, { at }) {
   const seen = (kind, test) => {
-    const found = sides.flatMap((side, index) => side.all(kind, from[index]).filter(test)).map((event) => event.at - at);
+    const events = sides.flatMap((side, index) => side.all(kind, from[index]).filter(test));
+    const found = events.map((event) => event.at - at);
     return found.length ? Math.min(...found) : undefined;
   };
   const open = seen("channel", () => true);
@@ -181,7 +189,8 @@ async function clocks(tab, native, figures) {
   }
   offsets.sort((one, other) => one.trip - other.trip);
   const best = offsets.slice(0, 5);
-  figures.take("clock-page", "page's clock ahead of this one, at most half a round trip off", best.map(({ offset }) => offset));
+  const ahead = best.map(({ offset }) => offset);
+  figures.take("clock-page", "page's clock ahead of this one, at most half a round trip off", ahead);
   await eventually("events of the native", () => native.events.length > 5);
   const late = native.events.map(({ heard, at }) => heard - at);
   figures.take("clock-native", "program's event told → read here (clock and pipe)", late);

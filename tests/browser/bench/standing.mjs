@@ -30,7 +30,8 @@ export async function start(scene, figures, rounds) {
   }
   const parts = { "exec to main": main };
   const both = code.map((at, round) => Math.max(at, joined[round]));
-  figures.take("start", "start → code shown and registered (JSON lines)", both, { goal: 150, parts: { ...parts, code, registered: joined } });
+  Object.assign(parts, { code, registered: joined });
+  figures.take("start", "start → code shown and registered (JSON lines)", both, { goal: 150, parts });
   figures.take("start-devices", "start → devices chosen and first connection ready", devices);
   await startAtTerminal(scene, figures, rounds);
 }
@@ -40,9 +41,13 @@ async function startAtTerminal(scene, figures, rounds) {
   const shown = [];
   for (let round = 0; round < rounds; round++) {
     const state = path.join(scene.folder, `terminal ${round}`);
-    const talk = `'${BINARY}' talk tim --port ${await freePort()} --listen 127.0.0.1 --state '${state}' --mic none --camera none --speaker none --window none`;
+    const where = `--port ${await freePort()} --listen 127.0.0.1 --state '${state}'`;
+    const talk = `'${BINARY}' talk tim ${where} --mic none --camera none --speaker none --window none`;
+    const env = { ...process.env, TERM: "xterm-256color" };
     const began = clock();
-    const child = spawn("script", ["-qec", `stty rows 60 cols 120; exec ${talk}`, "/dev/null"], { env: { ...process.env, TERM: "xterm-256color" }, stdio: ["pipe", "pipe", "ignore"] });
+    // `script` gives it a terminal.
+    const run = ["-qec", `stty rows 60 cols 120; exec ${talk}`, "/dev/null"];
+    const child = spawn("script", run, { env, stdio: ["pipe", "pipe", "ignore"] });
     shown.push((await firstPicture(child, /[▀▄█].*[▀▄█]/s)) - began);
     child.stdin.write("q");
     await new Promise((resolve) => child.once("exit", resolve));
@@ -71,7 +76,10 @@ export async function waiting(scene, figures, count) {
   await measure(figures, natives, "unpaired", "waiting with a code");
 
   const machine = await scene.machine();
-  for (const native of natives) await pairs.settle(native, await machine.tab(`page of ${native.name}`, await native.link()));
+  for (const native of natives) {
+    const tab = await machine.tab(`page of ${native.name}`, await native.link());
+    await pairs.settle(native, tab);
+  }
   await measure(figures, natives, "paired", "paired, the page present");
 }
 
@@ -82,8 +90,10 @@ async function measure(figures, natives, id, what) {
   const cores = natives.map(({ pid }, at) => (100 * (ticks(pid) - before[at])) / TICKS / (MINUTE / 1000));
   const memory = natives.map(({ pid }) => resident(pid));
   const megabytes = (name) => memory.map((of) => of[name] / 1024);
-  figures.take(`${id}-cpu`, `${what}: processor`, cores, { unit: "% of a core", goal: 0.1, limit: "counted in ticks of 10 ms: one tick in the minute is 0.017 %" });
-  figures.take(`${id}-rss`, `${what}: memory (RSS)`, megabytes("Rss"), { unit: "MB", goal: 30, parts: { "not shared": megabytes("Private") } });
+  const limit = "counted in ticks of 10 ms: one tick in the minute is 0.017 %";
+  figures.take(`${id}-cpu`, `${what}: processor`, cores, { unit: "% of a core", goal: 0.1, limit });
+  const parts = { "not shared": megabytes("Private") };
+  figures.take(`${id}-rss`, `${what}: memory (RSS)`, megabytes("Rss"), { unit: "MB", goal: 30, parts });
   figures.take(`${id}-pss`, `${what}: memory, its share (PSS)`, megabytes("Pss"), { unit: "MB" });
 }
 
