@@ -17,6 +17,8 @@ export class Capture {
     this.isOpen = false;
     this.muted = false;
     this.camera = true;
+    /** Asked ahead, since asking takes a while and unpausing should not. */
+    this.allowed = isAllowed();
     /** Counts the openings, so that a device that comes too late is let go at once. */
     this.turn = 0;
   }
@@ -53,7 +55,7 @@ export class Capture {
   /** Opens what is wanted and not there. */
   async fill(turn) {
     const wanted = { audio: !this.tracks.audio, video: this.camera && !this.tracks.video };
-    if (wanted.audio && wanted.video && !(await isAllowed())) return this.ask(turn, wanted);
+    if (wanted.audio && wanted.video && !(await this.allowed)) return this.ask(turn, wanted);
     // The microphone goes first and alone, so that the camera, which is slow to open, does not keep it.
     if (wanted.audio) await this.ask(turn, { audio: true, video: false });
     if (wanted.video && this.camera) await this.ask(turn, { audio: false, video: true });
@@ -68,10 +70,12 @@ export class Capture {
       if (audio && video) {
         await this.ask(turn, { audio: true, video: false });
         if (this.tracks.audio) await this.ask(turn, { audio: false, video: true });
-        else this.on.failed("video", error);
-      } else {
+      } else if (audio || this.tracks.audio) {
+        // Without a microphone there is that to be said first.
         this.on.failed(audio ? "audio" : "video", error);
       }
+    } finally {
+      this.allowed = isAllowed();
     }
   }
 

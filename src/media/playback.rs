@@ -72,7 +72,6 @@ impl Chain {
             filter(RAW_SOUND)?,
             level,
             volume.clone(),
-            element("errorignore").property_from_str("convert-to", "ok").build()?,
         ];
         let (entry, ready) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
         Ok(Self { entry, sink, volume: Some(volume), ready })
@@ -85,12 +84,7 @@ impl Chain {
         flags: Vec<Flag>,
         events: &Sender<Event>,
     ) -> Result<Self, MediaError> {
-        let chain = [
-            element("rtpvp8depay").build()?,
-            element("vp8dec").build()?,
-            element("videoconvert").build()?,
-            element("errorignore").property_from_str("convert-to", "ok").build()?,
-        ];
+        let chain = [element("rtpvp8depay").build()?, element("vp8dec").build()?, element("videoconvert").build()?];
         let sink = to.map(|origin| window(origin, events)).transpose()?;
         let (entry, ready) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
         Ok(Self { entry, sink, volume: None, ready })
@@ -167,13 +161,17 @@ fn assemble(
     let (Some(first), Some(last)) = (chain.first(), chain.last()) else {
         return Err(MediaError::Setup("an empty chain".into()));
     };
-    let entry = pad(first, "sink")?;
-    pipeline.add_many(chain)?;
+    let bin = gst::Bin::new();
+    bin.add_many(chain)?;
     gst::Element::link_many(chain)?;
     if let Some(sink) = sink {
-        pipeline.add(sink)?;
+        bin.add(sink)?;
         last.link(sink)?;
     }
+    let entry = forgiving(&pad(first, "sink")?)?;
+    bin.add_pad(&entry)?;
+    pipeline.add(&bin)?;
+    let entry: gst::Pad = entry.upcast();
     // Without a sink it is never set: nothing is even decoded.
     let ready = Flag::default();
     flags.push(ready.clone());
@@ -208,8 +206,8 @@ fn window(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, Media
     Ok(locked(sink, "window"))
 }
 
-/// Locked, so that the pipeline leaves it closed; never waited for, as it opens while everything else is running; and
-/// without the 20 ms that sinks like to have in hand.
+/// The sink, locked, so that the pipeline leaves it closed. It is never waited for, as it opens while everything else is
+/// running, and goes without the 20 ms that sinks like to have in hand.
 fn locked(sink: gst::Element, name: &str) -> gst::Element {
     sink.set_property("name", name);
     if sink.find_property("async").is_some() {
@@ -220,6 +218,21 @@ fn locked(sink: gst::Element, name: &str) -> gst::Element {
     }
     sink.set_locked_state(true);
     sink
+}
+
+/// A way in to `target` that takes every buffer without complaint: a device that breaks must not stop the transport.
+fn forgiving(target: &gst::Pad) -> Result<gst::GhostPad, MediaError> {
+    let way_in = gst::GhostPad::builder(gst::PadDirection::Sink)
+        .name("sink")
+        .chain_function(|pad, parent, buffer| {
+            if let Err(error) = gst::ProxyPad::chain_default(pad, parent, buffer) {
+                tracing::debug!(%error, "what came is not taken");
+            }
+            Ok(gst::FlowSuccess::Ok)
+        })
+        .build();
+    way_in.set_target(Some(target))?;
+    Ok(way_in)
 }
 
 fn tone_report(events: Sender<Event>) -> Result<gst::Element, MediaError> {

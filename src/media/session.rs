@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Elements that no call can do without, and which Debian package brings each is said in the README.
-const NEEDED: [&str; 13] = [
+const NEEDED: [&str; 12] = [
     "webrtcbin",
     "nicesrc",
     "dtlsdec",
@@ -32,7 +32,6 @@ const NEEDED: [&str; 13] = [
     "vp8enc",
     "vp8dec",
     "level",
-    "errorignore",
     "autovideosink",
 ];
 

@@ -89,7 +89,7 @@ fn policy(host: Option<&str>, transport: Transport) -> String {
         _ => scheme.to_owned(),
     };
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
          media-src 'self' blob:; connect-src 'self' {socket}; manifest-src 'self'; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )

@@ -73,8 +73,7 @@ test("paused, the program has no device open; unpaused it has; paused again it h
   await eventually("the page's tone once more", () => loudspeaker.level(PAGE.hz) > HEARD);
 });
 
-const todo = "a speaker that fails takes the connection with it";
-test("the sound server goes away during a call: the program says so, and the call stands", { ...limit, todo }, async (t) => {
+test("the sound server goes away during a call: the program says so, and the call stands", limit, async (t) => {
   const { native, tab, sound } = await atDesktop(t);
   await native.unpause();
   await tab.unpause();
