@@ -46,12 +46,15 @@ impl Reporter {
 pub(super) fn listen(pipeline: &gst::Pipeline, reporter: &Reporter, outlets: [(&'static str, Flag); 2]) {
     let (reporter, weak) = (reporter.clone(), pipeline.downgrade());
     let Some(bus) = pipeline.bus() else { return };
+    // A device that fails says so several times.
+    let told: [Flag; DEVICES.len()] = Default::default();
     bus.set_sync_handler(move |_, message| {
         let message = message.view();
         if let gst::MessageView::Element(element) = message {
             report_level(element, &reporter.events);
         } else if let gst::MessageView::Error(error) = message {
-            report_error(error, &reporter, &outlets);
+            outlets.iter().filter(|(name, _)| is_of(error, name)).for_each(|(_, ready)| ready.set(false));
+            report_error(error, &reporter, &told);
         } else if let gst::MessageView::Latency(_) = message
             && let Some(pipeline) = weak.upgrade()
         {
@@ -73,17 +76,30 @@ fn report_level(message: &gst::message::Element, events: &Sender<Event>) {
     }
 }
 
-fn report_error(error: &gst::message::Error, reporter: &Reporter, outlets: &[(&'static str, Flag); 2]) {
-    let path = error.src().map(|source| source.path_string().to_string()).unwrap_or_default();
-    tracing::debug!(path, error = %error.error(), "an element failed");
-    if path.contains("sctp") {
+fn report_error(error: &gst::message::Error, reporter: &Reporter, told: &[Flag; DEVICES.len()]) {
+    tracing::debug!(path = path(error), error = %error.error(), "an element failed");
+    let device = DEVICES.iter().zip(told).find(|(name, _)| is_of(error, name));
+    if let Some((name, told)) = device {
+        if !told.is_set() {
+            told.set(true);
+            let _ = reporter.events.try_send(Event::Notice(format!("the {name} failed: going on without it")));
+        }
+    } else if is_of(error, "sctp") {
         // How webrtcbin shows that a browser closed its end.
         reporter.tell(MediaEvent::Closed);
-    } else if path.contains("webrtcbin") {
+    } else if is_of(error, "webrtcbin") {
         reporter.tell(MediaEvent::Failed("the connection broke".into()));
     } else {
-        outlets.iter().filter(|(name, _)| path.contains(name)).for_each(|(_, ready)| ready.set(false));
-        let device = DEVICES.into_iter().find(|name| path.contains(name)).unwrap_or("device");
-        let _ = reporter.events.try_send(Event::Notice(format!("the {device} failed: going on without it")));
+        let _ =
+            reporter.events.try_send(Event::Notice("sound or picture failed: pause and unpause to try again".into()));
     }
+}
+
+/// Whether the error is that of an element of this name, or of one inside it.
+fn is_of(error: &gst::message::Error, name: &str) -> bool {
+    path(error).contains(name)
+}
+
+fn path(error: &gst::message::Error) -> String {
+    error.src().map(|source| source.path_string().to_string()).unwrap_or_default()
 }
