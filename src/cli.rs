@@ -60,7 +60,7 @@ pub enum Command {
 #[command(after_long_help = "Examples:
   twocan talk tim                          a new conversation, or the one you have with tim
   twocan talk 'https://HOST/?convoId=…'    accept the other side's link
-  twocan talk - <link.txt                  the same, with the link out of others' sight
+  twocan talk -                            the same, with the link typed or pasted, out of others' sight
   twocan talk tim --mic none --camera test listen only, and send a test picture")]
 pub struct Talk {
     /// A name, a conversation's id, a link, or - to read a link from standard input

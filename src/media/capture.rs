@@ -23,21 +23,11 @@ pub(super) struct Chain {
     pub(super) source: Option<gst::Element>,
     /// The silence that ends what was said; sound only.
     tail: Option<Tail>,
-    encoder: gst::Element,
     payloader: gst::Element,
     caps: gst::Element,
     format: Format,
     /// The RTP synchronisation source.
     source_id: u32,
-}
-
-/// How much sound goes into one packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Frame {
-    /// 20 ms.
-    Normal,
-    /// 10 ms: less delay, more packets.
-    Short,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +37,7 @@ enum Format {
 }
 
 impl Chain {
-    /// Opus from the microphone; passes once connected, while the gate is open.
+    /// Opus from the microphone, in frames of 20 ms; passes once connected, while the gate is open.
     pub(super) fn sound(
         pipeline: &gst::Pipeline,
         from: Option<&Origin>,
@@ -75,15 +65,7 @@ impl Chain {
         assemble(pipeline, source.as_ref(), &chain)?;
         let tail = probe::pass_sound_while(&pad(&encoder, "sink")?, passes.clone(), connected.clone());
         probe::drop_stale(&pad(&payloader, "sink")?);
-        Ok(Self {
-            source,
-            tail: Some(tail),
-            encoder,
-            payloader,
-            caps,
-            format: Format::Opus,
-            source_id: glib::random_int(),
-        })
+        Ok(Self { source, tail: Some(tail), payloader, caps, format: Format::Opus, source_id: glib::random_int() })
     }
 
     /// VP8 from the camera, 640×480 at 30 frames a second; passes once connected, while the gate is open.
@@ -127,7 +109,7 @@ impl Chain {
         probe::pass_while(&pad(&encoder, "sink")?, vec![passes.open.clone(), passes.camera.clone(), connected.clone()]);
         // Before the encoder: a picture that was encoded is one that later ones build upon.
         probe::drop_stale(&pad(&encoder, "sink")?);
-        Ok(Self { source, tail: None, encoder, payloader, caps, format: Format::Vp8, source_id: glib::random_int() })
+        Ok(Self { source, tail: None, payloader, caps, format: Format::Vp8, source_id: glib::random_int() })
     }
 
     /// Sends under this payload type; the caps are complete, or webrtcbin would leave the media section out, and name
@@ -141,14 +123,6 @@ impl Chain {
         let caps = format!("application/x-rtp,{format},payload={payload},ssrc=(uint){source}");
         self.payloader.set_property("pt", u32::from(payload));
         self.caps.set_property_from_str("caps", &caps);
-    }
-
-    /// Encodes sound in frames of this length from now on; nothing for pictures.
-    pub(super) fn set_frame(&self, frame: Frame) {
-        if let Format::Opus = self.format {
-            let length = if frame == Frame::Short { "10" } else { "20" };
-            self.encoder.set_property_from_str("frame-size", length);
-        }
     }
 
     /// Where webrtcbin takes the packets from.

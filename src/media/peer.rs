@@ -9,15 +9,14 @@ use std::{
 };
 
 use gstreamer::{self as gst, glib, prelude::*};
-use gstreamer_sdp::{SDPMediaRef, SDPMessage, SDPMessageRef};
+use gstreamer_sdp::{SDPMessage, SDPMessageRef};
 use gstreamer_webrtc::{
     WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCPeerConnectionState, WebRTCRTPTransceiver,
     WebRTCSDPType, WebRTCSessionDescription,
 };
 
 use super::{
-    Event, MediaError, Options,
-    capture::{self, Frame},
+    Event, MediaError, Options, capture,
     devices::Ends,
     gate::{self, Devices, Passes},
     playback,
@@ -139,16 +138,13 @@ impl Peer {
     pub(super) fn answer(&self, offer: &Sdp) -> Result<(), MediaError> {
         let offer = parse(offer)?;
         self.set_payload_types(payload_types(&offer));
-        self.heed_packet_time(&offer);
         self.set_remote(WebRTCSDPType::Offer, offer)?;
         self.describe(SdpType::Answer)
     }
 
     /// Takes the answer to the own offer.
     pub(super) fn take_answer(&self, answer: &Sdp) -> Result<(), MediaError> {
-        let answer = parse(answer)?;
-        self.heed_packet_time(&answer);
-        self.set_remote(WebRTCSDPType::Answer, answer)
+        self.set_remote(WebRTCSDPType::Answer, parse(answer)?)
     }
 
     /// Takes one of the far side's candidates, unless it is empty or hidden behind a name.
@@ -167,14 +163,6 @@ impl Peer {
         {
             tracing::debug!(%error, "not sent on the data channel");
         }
-    }
-
-    /// Sends sound in packets of 10 ms to a far side that asks for them, as the page does for their lesser delay.
-    fn heed_packet_time(&self, description: &SDPMessageRef) {
-        let asked = |media: &SDPMediaRef| media.attribute_val("ptime").and_then(|ms| ms.parse::<u32>().ok());
-        let short = description.medias().filter_map(asked).any(|ms| ms <= 10);
-        let [sound, _] = &self.senders;
-        sound.set_frame(if short { Frame::Short } else { Frame::Normal });
     }
 
     fn describe(&self, kind: SdpType) -> Result<(), MediaError> {

@@ -21,8 +21,6 @@ pub struct Pair {
     pub sides: [Side; 2],
     pub session: SessionId,
     calls: u64,
-    /// Whether the answer asks for packets of 10 ms.
-    pub ask_for_short_packets: bool,
 }
 
 pub struct Side {
@@ -83,7 +81,7 @@ impl Side {
 impl Pair {
     pub fn new() -> Self {
         let sides = [Side::new("440", "red"), Side::new("660", "blue")];
-        Self { sides, session: SessionId::from_bits(0), calls: 0, ask_for_short_packets: false }
+        Self { sides, session: SessionId::from_bits(0), calls: 0 }
     }
 
     pub fn connected() -> Self {
@@ -116,11 +114,6 @@ impl Pair {
         }
         let command = match event {
             MediaEvent::Described(SdpType::Offer, sdp) => MediaCommand::Answer(sdp),
-            MediaEvent::Described(SdpType::Answer, sdp) if self.ask_for_short_packets => {
-                let text = sdp.as_str().replacen("a=mid:audio0\r\n", "a=mid:audio0\r\na=ptime:10\r\n", 1);
-                assert_ne!(text, sdp.as_str());
-                MediaCommand::TakeAnswer(Sdp::try_from(text).unwrap())
-            }
             MediaEvent::Described(SdpType::Answer, sdp) => MediaCommand::TakeAnswer(sdp),
             MediaEvent::Candidate(candidate) => MediaCommand::AddCandidate(candidate),
             MediaEvent::DataOpen => return true,
