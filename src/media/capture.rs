@@ -50,6 +50,7 @@ impl Chain {
             .property("inband-fec", true)
             .property("packet-loss-percentage", 10_i32)
             .build()?;
+        // Times by the clock rather than by counting samples: a pause has to show in them.
         let payloader = element("rtpopuspay").property("perfect-rtptime", false).build()?;
         let caps = element("capsfilter").build()?;
         let source = from.map(|origin| source(origin, "microphone")).transpose()?;

@@ -1,7 +1,7 @@
 //! One connection: a webrtcbin with its chains, from the first description to the teardown.
 //!
-//! The only file that names webrtcbin's signals. Their callbacks send an event or link a pad, and nothing else: a
-//! state change or a wait in one of them would deadlock.
+//! The only file that names webrtcbin's signals. Their callbacks send an event, link or watch a pad, or set a property,
+//! and nothing else: a state change or a wait in one of them would deadlock.
 
 use std::{
     sync::{Arc, OnceLock, mpsc},
@@ -41,8 +41,6 @@ const DATA_CHANNEL: &str = "calling-3.0";
 /// The payload types that are offered; an answer keeps to the offer's.
 const OFFERED: PayloadTypes = PayloadTypes { opus: 111, vp8: 96 };
 
-/// The payload types that codecs without a number of their own may take. Source: RFC 3551, and 35 to 63 by RFC 8035.
-const DYNAMIC: std::ops::RangeInclusive<u8> = 35..=127;
 /// Candidates of the far side that are taken in one call: 64; a browser with four addresses sends a dozen.
 const CANDIDATES: u32 = 64;
 /// The longest text that is taken on the data channel: 8 KiB; what two twocans say there has some 200 bytes.
@@ -416,13 +414,20 @@ fn mids(description: &SDPMessageRef) -> Vec<String> {
     description.medias().map(|media| media.attribute_val("mid").unwrap_or_default().to_owned()).collect()
 }
 
+/// Whether a number can stand for a codec: seven bits, and none that RTCP on the same port would be taken for.
+///
+/// Source: RFC 5761, section 4.
+fn is_payload_type(number: &u8) -> bool {
+    matches!(number, 0..=63 | 96..=127)
+}
+
 /// The payload types of Opus and VP8 in an offer; ours, where it names none.
 fn payload_types(offer: &SDPMessage) -> PayloadTypes {
     let find = |codec: &str| {
         let maps = offer.medias().flat_map(|media| media.attributes()).filter(|attribute| attribute.key() == "rtpmap");
         maps.filter_map(|map| {
             let (payload, name) = map.value()?.split_once(' ')?;
-            let payload = payload.parse().ok().filter(|payload| DYNAMIC.contains(payload))?;
+            let payload = payload.parse().ok().filter(is_payload_type)?;
             name.to_ascii_lowercase().starts_with(codec).then_some(payload)
         })
         .next()

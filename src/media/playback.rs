@@ -59,12 +59,11 @@ impl Chain {
         flags: Vec<Flag>,
         events: &Sender<Event>,
     ) -> Result<Self, MediaError> {
-        let depayloader = element("rtpopusdepay").build()?;
         let level = element("level").name("far-level").property("interval", 100_000_000_u64).build()?;
         let volume = element("volume").build()?;
         let sink = to.map(|origin| speaker(origin, events)).transpose()?;
         let chain = [
-            depayloader.clone(),
+            element("rtpopusdepay").build()?,
             // Decoding what lost packets' successors carry of them would hold back every packet for 120 ms.
             element("opusdec").property("use-inband-fec", false).property("plc", true).build()?,
             element("audioconvert").build()?,
@@ -121,8 +120,8 @@ impl Device for Chain {
 
     /// Shuts the sink between two buffers.
     ///
-    /// One that is shut while something is on its way to it refuses that, and the refusal would travel upstream and
-    /// stop the transport: with it everything else that the far side sends.
+    /// One that is shut while something is on its way to it refuses that. The way in forgives it, or the refusal would
+    /// stop the transport; but nothing that can be played is to be lost in between.
     fn shut(&self) {
         let Some(sink) = self.sink.as_ref().filter(|sink| !sink.is_locked_state()) else { return };
         self.ready.set(false);

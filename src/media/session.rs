@@ -19,7 +19,7 @@ use crate::{
     rt::Sender,
 };
 
-/// Elements that no call can do without, and which Debian package brings each is said in the README.
+/// Elements that no call can do without; `scripts/setup` names the packages that bring them.
 const NEEDED: [&str; 12] = [
     "webrtcbin",
     "nicesrc",
