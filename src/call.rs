@@ -1,50 +1,46 @@
-//! One call within a conversation: who offers, who answers, whether it lives, how it ends.
+//! One call within a conversation: Calling 3.0's states, messages and deadlines.
 //!
-//! The states and the messages that end a call are Calling 3.0's; descriptions and candidates travel as plain
-//! `{"sdp"}` and `{"ice"}`, each marked with the call's id.
+//! SETUP makes a call and UPDATE a new connection for it, by the server; PROPSYNC and HANGUP go on the data channel. A
+//! request that nothing answers is told again: what a server loses is made good. The page's `call.js` is its twin.
 
 mod exchange;
+mod far;
 mod heartbeat;
+mod media;
 mod message;
+mod state;
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-pub use exchange::{Ending, Input, MediaCommand, MediaEvent, Output, Phase, Precedence, Signal};
+pub use exchange::{Connection, Ending, Input, MediaCommand, MediaEvent, Output, Phase, Precedence, Signal};
 pub use heartbeat::Heartbeat;
 pub use message::{Body, Message, MessageError, Props, Turn, VERSION};
+pub use state::Timer;
 
-use crate::{
-    ids::SessionId,
-    negotiation::{Sdp, SdpType},
-};
+use crate::ids::SessionId;
+use state::{Attempt, Life, Link, Role, State};
 
 /// How long an offer may stay unanswered: 60 s. Source: Calling 3.0.
 pub const SETUP_LIMIT: Duration = Duration::from_secs(60);
-/// How long connecting may take once both descriptions are exchanged: 10 s. Source: Calling 3.0.
+/// How long answering, and then connecting, may take: 10 s each; an UPDATE as a whole. Source: Calling 3.0.
 pub const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
 /// How long a hang-up waits for its answer: 5 s. Source: Calling 3.0.
 pub const HANGUP_LIMIT: Duration = Duration::from_secs(5);
 /// How long a side that was hung up on keeps the connection, so that its answer still gets through: 250 ms.
 pub const CLOSE_DELAY: Duration = Duration::from_millis(250);
+/// How often a request that has led to nothing is told again: every 2 s; what the server did not lose is answered sooner.
+pub const REPEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// How often each side asks the other for a sign of life: 1 s.
 pub const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// How long silence on the data channel is borne: 3 s, three pings.
 pub const LIFE_LIMIT: Duration = Duration::from_secs(3);
 /// The same once the server says that the other side has left: 1.5 s, a ping and its answer on a slow link.
 pub const LIFE_LIMIT_AFTER_LEAVING: Duration = Duration::from_millis(1500);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum State {
-    Idle,
-    PendingOutgoing { session: SessionId, until: Instant },
-    Answered { session: SessionId, until: Instant },
-    DatachanEstablished { session: SessionId, ping: Instant, dead: Instant },
-    HangupSent { session: SessionId, until: Instant },
-    Terminating { session: SessionId, until: Instant },
-}
+/// Whoever wakes up this much later than it wanted to was asleep itself, and cannot judge the other's silence: 2 s.
+const OVERSLEPT: Duration = Duration::from_secs(2);
 
 /// The call of one conversation, or none at the moment.
 #[derive(Debug)]
@@ -52,24 +48,40 @@ pub struct Call {
     precedence: Precedence,
     props: Props,
     state: State,
+    /// Whether the far side can be told anything by the server.
+    can_signal: bool,
+    /// Whether a new connection is wanted as soon as it can be told.
+    renewal_due: bool,
+    /// The latest connection of the call, on either side.
+    generation: u32,
     outputs: VecDeque<Output>,
 }
 
 impl Call {
     /// No call yet, in a conversation with this order of precedence.
     pub fn new(precedence: Precedence) -> Self {
-        Self { precedence, props: Props::new(), state: State::Idle, outputs: VecDeque::new() }
+        Self {
+            precedence,
+            props: Props::new(),
+            state: State::Idle,
+            can_signal: false,
+            renewal_due: false,
+            generation: 0,
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Takes note of what happened; drain [`Call::poll`] afterwards.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::Begin(session) => self.begin(now, session),
+            Input::Renew => self.renew(now),
             Input::HangUp => self.hang_up(now),
+            Input::SignallingUp => self.signalling_up(now),
+            Input::SignallingDown => self.signalling_down(),
             Input::FarLeft => self.far_left(now),
-            Input::LineLost => self.line_lost(),
-            Input::Far(session, signal) => self.far(now, session, signal),
-            Input::Media(session, event) => self.media(now, session, event),
+            Input::Far(signal) => self.far(now, signal),
+            Input::Media(connection, event) => self.media(now, &connection, event),
             Input::Deadline => self.expire(now),
         }
     }
@@ -79,21 +91,19 @@ impl Call {
         self.outputs.pop_front()
     }
 
-    /// When [`Input::Deadline`] is due.
-    pub fn deadline(&self) -> Option<Instant> {
-        match &self.state {
-            State::Idle => None,
-            State::DatachanEstablished { ping, dead, .. } => Some((*ping).min(*dead)),
-            State::PendingOutgoing { until, .. }
-            | State::Answered { until, .. }
-            | State::HangupSent { until, .. }
-            | State::Terminating { until, .. } => Some(*until),
-        }
+    /// When [`Input::Deadline`] is due, and what for.
+    pub fn deadline(&self) -> Option<(Instant, Timer)> {
+        self.state.timer()
     }
 
     /// Whether there is no call, or one that is hung up and only waits for its connection to close.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Idle | State::HangupSent { .. } | State::Terminating { .. })
+    }
+
+    /// How far it has got.
+    pub fn phase(&self) -> Phase {
+        self.state.phase()
     }
 
     /// What this side tells of itself from now on; a connected far side is told at once if it is new.
@@ -102,8 +112,8 @@ impl Call {
             return;
         }
         self.props = props;
-        if let State::DatachanEstablished { session, .. } = self.state.clone() {
-            self.say(&session, Turn::Request, Body::PropSync(self.props.clone()));
+        if let Some(connection) = self.state.link().map(|link| link.connection.clone()) {
+            self.say(&connection, Turn::Request, Body::PropSync(self.props.clone()));
         }
     }
 
@@ -112,21 +122,85 @@ impl Call {
             return self.out_of_turn("begin");
         }
         self.disconnect();
-        self.media_command(&session, MediaCommand::Offer);
-        self.enter(State::PendingOutgoing { session, until: now + SETUP_LIMIT });
+        self.generation = 0;
+        let connection = Connection::first(session);
+        self.media_command(&connection, MediaCommand::Offer);
+        self.enter(State::PendingOutgoing(Attempt::new(now, connection, Role::Offers, SETUP_LIMIT)));
+    }
+
+    /// Makes a new connection beside the one there is; one that is only being made is given up for another.
+    fn renew(&mut self, now: Instant) {
+        match self.state.clone() {
+            State::Idle | State::HangupSent { .. } | State::Terminating { .. } => {}
+            State::PendingOutgoing(attempt)
+            | State::ConflictResolution(attempt)
+            | State::PendingIncoming(attempt)
+            | State::Answered(attempt) => self.give_up(&attempt.connection.session, Ending::NoConnection),
+            State::DatachanEstablished(link) => self.update(now, link),
+            State::UpdateSent(link, attempt) | State::UpdateRecv(link, attempt) => {
+                self.media_command(&attempt.connection, MediaCommand::Close);
+                self.enter(State::DatachanEstablished(link.clone()));
+                self.update(now, link);
+            }
+        }
+    }
+
+    fn update(&mut self, now: Instant, link: Link) {
+        self.renewal_due = !self.can_signal;
+        if self.renewal_due {
+            return;
+        }
+        self.generation += 1;
+        let connection = Connection { generation: self.generation, ..link.connection.clone() };
+        self.media_command(&connection, MediaCommand::Offer);
+        self.enter(State::UpdateSent(link, Attempt::new(now, connection, Role::Offers, CONNECTION_LIMIT)));
     }
 
     fn hang_up(&mut self, now: Instant) {
         match self.state.clone() {
             State::Idle | State::HangupSent { .. } | State::Terminating { .. } => self.out_of_turn("hang-up"),
-            State::PendingOutgoing { session, .. } | State::Answered { session, .. } => {
-                self.signal(&session, Signal::Cancel);
+            State::PendingOutgoing(attempt)
+            | State::ConflictResolution(attempt)
+            | State::PendingIncoming(attempt)
+            | State::Answered(attempt) => {
+                self.tell(&attempt.connection.session, Body::Cancel);
                 self.end(Ending::HungUp);
             }
-            State::DatachanEstablished { session, .. } => {
-                self.say(&session, Turn::Request, Body::Hangup);
-                self.enter(State::HangupSent { session, until: now + HANGUP_LIMIT });
+            State::DatachanEstablished(link) => self.say_hangup(now, link.connection),
+            State::UpdateSent(link, attempt) | State::UpdateRecv(link, attempt) => {
+                // Either way may be gone, or about to go.
+                self.tell(&attempt.connection.session, Body::Cancel);
+                self.media_command(&attempt.connection, MediaCommand::Close);
+                self.say_hangup(now, link.connection);
             }
+        }
+    }
+
+    fn say_hangup(&mut self, now: Instant, connection: Connection) {
+        self.say(&connection, Turn::Request, Body::Hangup);
+        self.enter(State::HangupSent { connection, until: now + HANGUP_LIMIT });
+    }
+
+    fn signalling_up(&mut self, now: Instant) {
+        self.can_signal = true;
+        self.repeat(now);
+        if let (true, State::DatachanEstablished(link)) = (self.renewal_due, self.state.clone()) {
+            self.update(now, link);
+        }
+    }
+
+    fn signalling_down(&mut self) {
+        self.can_signal = false;
+        match self.state {
+            // Begun anew when the two meet again.
+            State::PendingOutgoing(_) | State::ConflictResolution(_) | State::PendingIncoming(_) => self.close(),
+            State::Idle
+            | State::Answered(_)
+            | State::DatachanEstablished(_)
+            | State::UpdateSent(..)
+            | State::UpdateRecv(..)
+            | State::HangupSent { .. }
+            | State::Terminating { .. } => {}
         }
     }
 
@@ -134,166 +208,102 @@ impl Call {
         match &mut self.state {
             State::Idle | State::HangupSent { .. } | State::Terminating { .. } => {}
             // Not up yet: begun anew when the far side is back, without a word.
-            State::PendingOutgoing { .. } | State::Answered { .. } => self.close(),
+            State::PendingOutgoing(_)
+            | State::ConflictResolution(_)
+            | State::PendingIncoming(_)
+            | State::Answered(_) => self.close(),
             // Its connection to the server may have died alone: ask the far side itself.
-            State::DatachanEstablished { ping, dead, .. } => {
-                *ping = now;
-                *dead = (*dead).min(now + LIFE_LIMIT_AFTER_LEAVING);
-            }
-        }
-    }
-
-    fn line_lost(&mut self) {
-        match self.state {
-            State::PendingOutgoing { .. } => self.close(),
-            State::Idle
-            | State::Answered { .. }
-            | State::DatachanEstablished { .. }
-            | State::HangupSent { .. }
-            | State::Terminating { .. } => {}
-        }
-    }
-
-    fn far(&mut self, now: Instant, session: SessionId, signal: Signal) {
-        match signal {
-            Signal::Description(SdpType::Offer, sdp) => self.far_offers(now, session, sdp),
-            Signal::Description(SdpType::Answer, sdp) => self.far_answers(now, session, sdp),
-            Signal::Candidate(candidate) if self.is_current(&session) => {
-                self.media_command(&session, MediaCommand::AddCandidate(candidate));
-            }
-            Signal::Cancel if self.is_current(&session) => match self.state {
-                State::Idle | State::HangupSent { .. } | State::Terminating { .. } => self.close(),
-                // Also once the data channel is up here: the far side may not have seen it open.
-                State::PendingOutgoing { .. } | State::Answered { .. } | State::DatachanEstablished { .. } => {
-                    self.end(Ending::FarHungUp);
+            State::DatachanEstablished(link) | State::UpdateSent(link, _) | State::UpdateRecv(link, _) => {
+                if let Some(life) = &mut link.life {
+                    life.ping = now;
+                    life.dead = life.dead.min(now + LIFE_LIMIT_AFTER_LEAVING);
                 }
-            },
-            Signal::Candidate(_) | Signal::Cancel => self.out_of_turn("signal of another call"),
-        }
-    }
-
-    fn far_offers(&mut self, now: Instant, session: SessionId, sdp: Sdp) {
-        if self.is_current(&session) {
-            return self.out_of_turn("repeated offer");
-        }
-        if let (State::PendingOutgoing { .. }, Precedence::Ours) = (&self.state, self.precedence) {
-            return; // Both offered at once, and ours stands.
-        }
-        // Theirs stands, or the far side begins anew: its page was reloaded, say.
-        self.disconnect();
-        self.media_command(&session, MediaCommand::Answer(sdp));
-        self.enter(State::Answered { session, until: now + CONNECTION_LIMIT });
-    }
-
-    fn far_answers(&mut self, now: Instant, session: SessionId, sdp: Sdp) {
-        match &self.state {
-            State::PendingOutgoing { session: ours, .. } if *ours == session => {
-                self.media_command(&session, MediaCommand::TakeAnswer(sdp));
-                self.enter(State::Answered { session, until: now + CONNECTION_LIMIT });
             }
-            State::Idle
-            | State::PendingOutgoing { .. }
-            | State::Answered { .. }
-            | State::DatachanEstablished { .. }
-            | State::HangupSent { .. }
-            | State::Terminating { .. } => self.out_of_turn("answer"),
         }
     }
 
-    fn media(&mut self, now: Instant, session: SessionId, event: MediaEvent) {
-        if !self.is_current(&session) {
-            return; // A call that is over has nothing more to tell.
+    fn expire(&mut self, now: Instant) {
+        // Whatever fires moves on, so that nothing fires twice; a stale wake-up is harmless.
+        while let Some((_, timer)) = self.deadline().filter(|(due, _)| *due <= now) {
+            self.fire(now, timer);
         }
-        match event {
-            MediaEvent::Described(kind, sdp) => self.signal(&session, Signal::Description(kind, sdp)),
-            MediaEvent::Candidate(candidate) => self.signal(&session, Signal::Candidate(candidate)),
-            MediaEvent::DataOpen => self.data_open(now, session),
-            MediaEvent::DataText(text) => self.data_text(now, &session, &text),
-            MediaEvent::Closed => self.end(Ending::FarGone),
-            MediaEvent::Failed(why) => self.fail(&session, why),
+    }
+
+    fn fire(&mut self, now: Instant, timer: Timer) {
+        match timer {
+            Timer::Setup => self.give_up_session(Ending::NoAnswer),
+            Timer::Connection => self.give_up_session(Ending::NoConnection),
+            Timer::Update => self.give_up_update(Ending::FarGone),
+            Timer::Repeat => self.repeat(now),
+            Timer::Ping => self.ping(now),
+            Timer::Life => self.silent(now),
+            Timer::Hangup => {
+                // The data channel did not carry it.
+                if let Some(session) = self.state.session().cloned() {
+                    self.tell(&session, Body::Cancel);
+                }
+                self.close();
+            }
+            Timer::Close => self.close(),
+        }
+    }
+
+    fn ping(&mut self, now: Instant) {
+        let Some(link) = self.state.link_mut() else { return };
+        let connection = link.connection.clone();
+        if let Some(life) = &mut link.life {
+            life.ping = now + PING_INTERVAL;
+        }
+        self.send_data(&connection, Heartbeat::Ping.to_string());
+    }
+
+    /// The far side has said nothing for too long.
+    fn silent(&mut self, now: Instant) {
+        let Some(life) = self.state.link_mut().and_then(|link| link.life.as_mut()) else { return };
+        if now.duration_since(life.dead) > OVERSLEPT {
+            // What it said meanwhile is still on its way in.
+            life.dead = now + LIFE_LIMIT_AFTER_LEAVING;
+            return self.ping(now);
+        }
+        self.lose_link(Ending::FarGone);
+    }
+
+    /// The connection is of no use any more: the call waits for the next, if one is being made, or ends.
+    fn lose_link(&mut self, ending: Ending) {
+        match self.state.clone() {
+            State::UpdateSent(link, attempt) => self.enter(State::UpdateSent(Link { life: None, ..link }, attempt)),
+            State::UpdateRecv(link, attempt) => self.enter(State::UpdateRecv(Link { life: None, ..link }, attempt)),
+            State::Idle
+            | State::PendingOutgoing(_)
+            | State::ConflictResolution(_)
+            | State::PendingIncoming(_)
+            | State::Answered(_)
+            | State::DatachanEstablished(_)
+            | State::HangupSent { .. }
+            | State::Terminating { .. } => self.end(ending),
+        }
+    }
+
+    /// The next connection came to nothing: the call stays with the one it has, if that still lives.
+    fn give_up_update(&mut self, ending: Ending) {
+        let (State::UpdateSent(link, attempt) | State::UpdateRecv(link, attempt)) = self.state.clone() else { return };
+        if link.life.is_none() {
+            return self.end(ending);
+        }
+        self.media_command(&attempt.connection, MediaCommand::Close);
+        self.enter(State::DatachanEstablished(link));
+    }
+
+    fn give_up_session(&mut self, ending: Ending) {
+        if let Some(session) = self.state.session().cloned() {
+            self.give_up(&session, ending);
         }
     }
 
     /// Ends a call that cannot go on; a far side that would otherwise wait for it is told.
-    fn fail(&mut self, session: &SessionId, why: String) {
-        if let State::PendingOutgoing { .. } | State::Answered { .. } = self.state {
-            self.signal(session, Signal::Cancel);
-        }
-        self.end(Ending::Failed(why));
-    }
-
-    fn data_open(&mut self, now: Instant, session: SessionId) {
-        if !matches!(self.state, State::Answered { .. }) {
-            return self.out_of_turn("data channel");
-        }
-        self.say(&session, Turn::Request, Body::PropSync(self.props.clone()));
-        let state = State::DatachanEstablished { session, ping: now + PING_INTERVAL, dead: now + LIFE_LIMIT };
-        self.enter(state);
-    }
-
-    fn data_text(&mut self, now: Instant, session: &SessionId, text: &str) {
-        if let State::DatachanEstablished { dead, .. } = &mut self.state {
-            *dead = now + LIFE_LIMIT;
-        }
-        match Heartbeat::parse(text) {
-            Some(Heartbeat::Ping) => return self.send_data(session, Heartbeat::Pong.to_string()),
-            Some(Heartbeat::Pong) => return,
-            None => {}
-        }
-        match Message::parse(text) {
-            Ok(message) if message.session == *session => self.far_says(now, message),
-            Ok(_) => self.out_of_turn("message of another call"),
-            Err(error) => tracing::debug!(%error, "dropped what came on the data channel"),
-        }
-    }
-
-    fn far_says(&mut self, now: Instant, Message { session, turn, body }: Message) {
-        match (body, turn) {
-            (Body::PropSync(props), turn) => {
-                if turn == Turn::Request {
-                    self.say(&session, Turn::Response, Body::PropSync(self.props.clone()));
-                }
-                self.outputs.push_back(Output::FarProps(props));
-            }
-            (Body::Hangup, Turn::Request) => self.far_hangs_up(now, session),
-            (Body::Hangup, Turn::Response) if matches!(self.state, State::HangupSent { .. }) => self.close(),
-            (Body::Hangup, Turn::Response) | (Body::Cancel, _) => self.out_of_turn("message"),
-        }
-    }
-
-    fn far_hangs_up(&mut self, now: Instant, session: SessionId) {
-        let ending = match self.state {
-            State::Terminating { .. } | State::Idle => return self.out_of_turn("repeated hang-up"),
-            State::HangupSent { .. } => Ending::HungUp,
-            State::PendingOutgoing { .. } | State::Answered { .. } | State::DatachanEstablished { .. } => {
-                Ending::FarHungUp
-            }
-        };
-        self.say(&session, Turn::Response, Body::Hangup);
-        self.enter_because(State::Terminating { session, until: now + CLOSE_DELAY }, Some(ending));
-    }
-
-    fn expire(&mut self, now: Instant) {
-        if self.deadline().is_none_or(|due| due > now) {
-            return; // A stale wake-up is harmless.
-        }
-        match self.state.clone() {
-            State::Idle => {}
-            State::PendingOutgoing { session, .. } => {
-                self.signal(&session, Signal::Cancel);
-                self.end(Ending::NoAnswer);
-            }
-            State::Answered { session, .. } => {
-                self.signal(&session, Signal::Cancel);
-                self.end(Ending::NoConnection);
-            }
-            State::DatachanEstablished { dead, .. } if dead <= now => self.end(Ending::FarGone),
-            State::DatachanEstablished { session, dead, .. } => {
-                self.send_data(&session, Heartbeat::Ping.to_string());
-                self.state = State::DatachanEstablished { session, ping: now + PING_INTERVAL, dead };
-            }
-            State::HangupSent { .. } | State::Terminating { .. } => self.close(),
-        }
+    fn give_up(&mut self, session: &SessionId, ending: Ending) {
+        self.tell(session, Body::Reject);
+        self.end(ending);
     }
 
     fn end(&mut self, ending: Ending) {
@@ -305,7 +315,7 @@ impl Call {
     }
 
     fn close_because(&mut self, ending: Option<Ending>) {
-        if self.session().is_some() {
+        if self.state.session().is_some() {
             self.disconnect();
             // Whatever closes a call that was being hung up: that it was hung up is why it is over.
             let hung_up = matches!(self.state, State::HangupSent { .. });
@@ -313,10 +323,14 @@ impl Call {
         }
     }
 
-    /// Lets go of the connection of the call so far, if there is one; another state follows.
+    /// Lets go of the connections of the call so far, if there is one; another state follows.
     fn disconnect(&mut self) {
-        if let Some(session) = self.session().cloned() {
-            self.media_command(&session, MediaCommand::Close);
+        self.renewal_due = false;
+        let next = self.state.attempt().map(|attempt| attempt.connection.clone());
+        let current = self.state.connected().cloned();
+        // The next one first: nothing is handed over to it.
+        for connection in [next, current].into_iter().flatten() {
+            self.media_command(&connection, MediaCommand::Close);
         }
     }
 
@@ -332,60 +346,36 @@ impl Call {
         }
     }
 
-    fn phase(&self) -> Phase {
-        match self.state {
-            State::Idle | State::Terminating { .. } => Phase::Idle,
-            State::PendingOutgoing { .. } => Phase::Calling,
-            State::Answered { .. } => Phase::Connecting,
-            State::DatachanEstablished { .. } => Phase::Connected,
-            State::HangupSent { .. } => Phase::Ending,
-        }
-    }
-
-    fn session(&self) -> Option<&SessionId> {
-        match &self.state {
-            State::Idle => None,
-            State::PendingOutgoing { session, .. }
-            | State::Answered { session, .. }
-            | State::DatachanEstablished { session, .. }
-            | State::HangupSent { session, .. }
-            | State::Terminating { session, .. } => Some(session),
-        }
-    }
-
     fn is_current(&self, session: &SessionId) -> bool {
-        self.session() == Some(session)
+        self.state.session() == Some(session)
     }
 
-    fn say(&mut self, session: &SessionId, turn: Turn, body: Body) {
-        let message = Message { session: session.clone(), turn, body };
-        self.send_data(session, message.to_string());
+    /// Tells the far side something about a call by the server, as a request.
+    fn tell(&mut self, session: &SessionId, body: Body) {
+        self.signal(Message { session: session.clone(), turn: Turn::Request, body });
     }
 
-    fn send_data(&mut self, session: &SessionId, text: String) {
-        self.media_command(session, MediaCommand::SendData(text));
+    fn signal(&mut self, message: Message) {
+        self.outputs.push_back(Output::Signal(Signal::Message(message)));
     }
 
-    fn media_command(&mut self, session: &SessionId, command: MediaCommand) {
-        self.outputs.push_back(Output::Media(session.clone(), command));
+    fn say(&mut self, connection: &Connection, turn: Turn, body: Body) {
+        let message = Message { session: connection.session.clone(), turn, body };
+        self.send_data(connection, message.to_string());
     }
 
-    fn signal(&mut self, session: &SessionId, signal: Signal) {
-        self.outputs.push_back(Output::Signal(session.clone(), signal));
+    fn send_data(&mut self, connection: &Connection, text: String) {
+        self.media_command(connection, MediaCommand::SendData(text));
+    }
+
+    fn media_command(&mut self, connection: &Connection, command: MediaCommand) {
+        self.outputs.push_back(Output::Media(connection.clone(), command));
     }
 
     fn out_of_turn(&self, what: &str) {
-        tracing::debug!(state = self.state_name(), what, "out of turn, dropped");
-    }
-
-    fn state_name(&self) -> &'static str {
-        match self.state {
-            State::Idle => "idle",
-            State::PendingOutgoing { .. } => "pending outgoing",
-            State::Answered { .. } => "answered",
-            State::DatachanEstablished { .. } => "data channel established",
-            State::HangupSent { .. } => "hang-up sent",
-            State::Terminating { .. } => "terminating",
-        }
+        tracing::debug!(state = self.state.name(), what, "out of turn, dropped");
     }
 }
+
+#[cfg(test)]
+mod tests;

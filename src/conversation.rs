@@ -1,32 +1,48 @@
 //! One standing conversation: pairing, presence, pause, and its call.
 //!
 //! Sans-IO: whoever owns one feeds it [`Input`]s, drains [`Conversation::poll`] after each, and wakes it at
-//! [`Conversation::deadline`]. The page's `conversation.js` is its twin.
+//! [`Conversation::deadline`]. Everything that the two sides say by the server goes through a sealed [`Channel`]; the
+//! page's `conversation.js` is its twin.
 
 mod backoff;
 mod exchange;
-mod message;
+mod wish;
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-pub use exchange::{CodeGone, Event, Gate, Input, LineState, Output, Pairing, Presence, Setup, Switch, Track};
-pub use message::{MESSAGE_LIMIT, Message, MessageError};
+pub use exchange::{CodeGone, Event, Gate, Input, LineState, Output, Presence, Setup, Switch, Track};
+pub use wish::{RETURN_LIMIT, TRIES};
 
 use crate::{
-    call::{self, Call, Precedence, Props},
+    call::{self, Call, Ending, Phase, Precedence, Props},
     ids::{ConversationId, InstanceId, PeerUid, SessionId},
-    pairing::{Bond, Step},
     rendezvous::{ClientLine, ServerLine, UID_TAKEN},
+    pairing::SpentCode,
+    seal::{self, Channel, Order, PublicKey, Trust},
 };
 use backoff::Backoff;
+use wish::Wish;
 
 /// How long the server may take to register this side: 15 s, with room for its check of a half-dead holder.
 pub const REGISTER_LIMIT: Duration = Duration::from_secs(15);
 /// The longest error text of a server that is shown: 200 characters.
 const ERROR_SHOWN: usize = 200;
+
+/// How far this side is from having a far side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Pairing {
+    /// It shows a code, until this moment.
+    Waiting { expires: Instant },
+    /// Its code expired unused.
+    Expired,
+    /// It read the code of `far`, and waits for its word.
+    Accepting { far: InstanceId },
+    /// For ever with `far`.
+    Paired { far: InstanceId },
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Line {
@@ -55,6 +71,9 @@ pub struct Conversation {
     line: Line,
     joined_before: bool,
     backoff: Backoff,
+    channel: Channel,
+    /// Whether the channel is up: the far side is there, and has proved it.
+    met: bool,
     far: Presence,
     gate: Gate,
     microphone: Switch,
@@ -62,6 +81,7 @@ pub struct Conversation {
     /// What there is: a microphone, a camera.
     equipped: [bool; 2],
     call: Call,
+    wish: Wish,
     random: fastrand::Rng,
     outputs: VecDeque<Output>,
 }
@@ -69,24 +89,39 @@ pub struct Conversation {
 impl Conversation {
     /// A conversation that has not begun: paused, off the line.
     pub fn new(setup: Setup) -> Self {
-        let far = match &setup.pairing {
-            Pairing::Accepting { far, .. } | Pairing::Paired { far, .. } => Some(far.clone()),
-            Pairing::Waiting { .. } | Pairing::Expired => None,
+        let Setup { conversation: id, instance, secret, trust, expires, seed, resolver } = setup;
+        let pairing = match &trust {
+            Trust::Owner { .. } => Pairing::Waiting { expires },
+            Trust::Closed { .. } => Pairing::Expired,
+            Trust::Reader { far, .. } => Pairing::Accepting { far: far.clone() },
+            Trust::Paired { far, .. } => Pairing::Paired { far: far.clone() },
         };
+        let mut random = fastrand::Rng::with_seed(seed);
+        let channel = Channel::new(seal::Setup {
+            conversation: id.clone(),
+            instance: instance.clone(),
+            secret,
+            trust,
+            seed: random.u64(..),
+            resolver,
+        });
         let mut conversation = Self {
-            call: Call::new(precedence(&setup.instance, far.as_ref())),
-            id: setup.conversation,
-            instance: setup.instance,
-            pairing: setup.pairing,
+            call: Call::new(precedence(&instance, pairing.far())),
+            id,
+            instance,
+            pairing,
             line: Line::Idle,
             joined_before: false,
             backoff: Backoff::default(),
+            channel,
+            met: false,
             far: Presence::Away,
             gate: Gate::Closed,
             microphone: Switch::On,
             camera: Switch::On,
             equipped: [true; 2],
-            random: fastrand::Rng::with_seed(setup.seed),
+            wish: Wish::default(),
+            random,
             outputs: VecDeque::new(),
         };
         conversation.sync_props();
@@ -110,12 +145,13 @@ impl Conversation {
             Input::Camera(switch) => self.switch(Track::Camera, switch),
             Input::HangUp => self.hang_up(now),
             Input::TakeOver => self.take_over(),
-            Input::Media(session, event) => self.call.handle(now, call::Input::Media(session, event)),
+            Input::NetworkChanged => self.network_changed(now),
+            Input::Media(connection, event) => self.call.handle(now, call::Input::Media(connection, event)),
             Input::Deadline => self.expire(now),
         }
-        self.drain_call();
+        self.drain(now);
         self.begin_if_wanted(now);
-        self.drain_call();
+        self.drain(now);
     }
 
     /// The next thing to do.
@@ -130,10 +166,11 @@ impl Conversation {
             Line::Idle | Line::Connecting | Line::Joined | Line::Taken => None,
         };
         let code = match &self.pairing {
-            Pairing::Waiting { expires, .. } => Some(*expires),
+            Pairing::Waiting { expires } => Some(*expires),
             Pairing::Expired | Pairing::Accepting { .. } | Pairing::Paired { .. } => None,
         };
-        [line, code, self.call.deadline()].into_iter().flatten().min()
+        let call = self.call.deadline().map(|(due, _)| due);
+        [line, code, self.channel.deadline(), call, self.wish.deadline()].into_iter().flatten().min()
     }
 
     fn start(&mut self) {
@@ -173,17 +210,31 @@ impl Conversation {
         let retry = self.backoff.next(now, &mut self.random);
         self.line = Line::Offline { retry };
         self.event(Event::Line(LineState::Offline { retry }));
-        self.call.handle(now, call::Input::LineLost);
-        self.set_far(Presence::Away);
+        self.far_unreachable(now);
+    }
+
+    /// The line to the server is made anew at once, and the call gets a new connection when the two meet.
+    fn network_changed(&mut self, now: Instant) {
+        match self.line {
+            Line::Idle | Line::Taken => return,
+            Line::Offline { .. } => {}
+            Line::Connecting | Line::Registering { .. } | Line::Joining { .. } | Line::Joined => {
+                self.outputs.push_back(Output::Disconnect);
+                self.far_unreachable(now);
+            }
+        }
+        self.backoff.reset();
+        self.call.handle(now, call::Input::Renew);
+        self.connect();
     }
 
     fn line(&mut self, now: Instant, line: ServerLine) {
         match line {
             ServerLine::Hello => self.registered(now),
-            ServerLine::RoomOk(members) => self.joined(&members),
-            ServerLine::RoomPeerJoined(uid) if self.is_far(&uid) => self.far_arrived(),
+            ServerLine::RoomOk(members) => self.joined(now, &members),
+            ServerLine::RoomPeerJoined(uid) if self.is_far(&uid) => self.far_arrived(now, Order::Waits),
             ServerLine::RoomPeerLeft(uid) if self.is_far(&uid) => self.far_left(now),
-            ServerLine::RoomPeerMsg { from, text } => self.message(now, &from, &text),
+            ServerLine::RoomPeerMsg { from, text } => self.frame(now, &from, text),
             ServerLine::Error(text) => self.server_error(text),
             ServerLine::RoomPeerJoined(_)
             | ServerLine::RoomPeerLeft(_)
@@ -199,7 +250,7 @@ impl Conversation {
         }
     }
 
-    fn joined(&mut self, members: &[PeerUid]) {
+    fn joined(&mut self, now: Instant, members: &[PeerUid]) {
         if !matches!(self.line, Line::Joining { .. }) {
             return;
         }
@@ -208,7 +259,7 @@ impl Conversation {
         self.backoff.reset();
         self.event(Event::Line(LineState::Joined));
         if members.iter().any(|uid| self.is_far(uid)) {
-            self.far_arrived();
+            self.far_arrived(now, Order::Begins);
         }
     }
 
@@ -228,18 +279,20 @@ impl Conversation {
         }
     }
 
-    fn far_arrived(&mut self) {
-        self.set_far(Presence::Here);
-        if let Pairing::Accepting { far, key } = &self.pairing {
-            let bond = Bond { step: Step::Accept, conversation: &self.id, from: &self.instance, to: far };
-            let message = Message::Accept(key.prove(bond));
-            let to = far.uid(&self.id);
-            self.send_message(to, &message);
+    fn far_arrived(&mut self, now: Instant, order: Order) {
+        if self.line == Line::Joined {
+            self.channel.handle(now, seal::Input::Here(order));
         }
     }
 
     fn far_left(&mut self, now: Instant) {
         self.call.handle(now, call::Input::FarLeft);
+        self.far_unreachable(now);
+    }
+
+    fn far_unreachable(&mut self, now: Instant) {
+        self.channel.handle(now, seal::Input::Away);
+        self.drain(now);
         self.set_far(Presence::Away);
     }
 
@@ -250,66 +303,52 @@ impl Conversation {
         }
     }
 
-    fn message(&mut self, now: Instant, from: &PeerUid, text: &str) {
-        let message = match Message::parse(text) {
-            Ok(message) => message,
-            Err(error) => return tracing::debug!(%error, "dropped a message"),
-        };
-        match message {
-            Message::Accept(proof) => self.accept(from, &proof),
-            Message::Accepted(proof) if self.is_far(from) => self.accepted(&proof),
-            Message::Refused if self.is_far(from) => self.refused(),
-            Message::Call(session, signal) if self.is_far(from) && self.is_paired() => {
-                self.call.handle(now, call::Input::Far(session, signal));
-            }
-            Message::Accepted(_) | Message::Refused | Message::Call(..) => {
-                tracing::debug!("ignored a message of somebody else");
-            }
+    /// Somebody in the room says something; the channel judges who it is.
+    fn frame(&mut self, now: Instant, from: &PeerUid, text: String) {
+        if let Some(from) = self.instance_of(from).filter(|_| self.line == Line::Joined) {
+            self.channel.handle(now, seal::Input::Frame(from, text));
         }
     }
 
-    /// Somebody says that it read this side's code.
-    fn accept(&mut self, from: &PeerUid, proof: &str) {
-        let Some(far) = self.instance_of(from) else { return };
-        match &self.pairing {
-            Pairing::Waiting { key, .. } => {
-                let bond = Bond { step: Step::Accept, conversation: &self.id, from: &far, to: &self.instance };
-                if !key.verify(bond, proof) {
-                    return self.send_message(from.clone(), &Message::Refused);
+    fn channel_says(&mut self, now: Instant, output: seal::Output) {
+        match output {
+            seal::Output::Send(to, text) => {
+                let to = to.uid(&self.id);
+                if self.line == Line::Joined {
+                    self.send(ClientLine::RoomPeerMsg { to, text });
                 }
-                let bond = Bond { step: Step::Accepted, conversation: &self.id, from: &self.instance, to: &far };
-                let answer = key.prove(bond);
-                self.event(Event::CodeGone(CodeGone::Paired));
-                self.pair(far, Some(answer.clone()));
-                self.send_message(from.clone(), &Message::Accepted(answer));
             }
-            Pairing::Paired { far: known, accepted: Some(answer) } if *known == far => {
-                let answer = Message::Accepted(answer.clone());
-                self.send_message(from.clone(), &answer);
+            seal::Output::Learned(key) => self.outputs.push_back(Output::Learned(key)),
+            seal::Output::Paired { far, key, spent } => self.pair(far, key, spent),
+            seal::Output::Up(words) => {
+                self.met = true;
+                self.event(Event::Sealed(words));
+                self.set_far(Presence::Here);
+                self.wish.met();
+                self.call.handle(now, call::Input::SignallingUp);
             }
-            Pairing::Paired { .. } | Pairing::Expired | Pairing::Accepting { .. } => {
-                self.send_message(from.clone(), &Message::Refused);
+            seal::Output::Down => {
+                self.met = false;
+                self.call.handle(now, call::Input::SignallingDown);
             }
+            seal::Output::Heard(text) => match call::Signal::parse(&text) {
+                Ok(signal) => self.call.handle(now, call::Input::Far(signal)),
+                Err(error) => tracing::debug!(%error, "dropped a message"),
+            },
+            seal::Output::Refused => self.refused(),
+            seal::Output::Suspicious(suspicion) => self.event(Event::Suspicious(suspicion)),
         }
     }
 
-    fn accepted(&mut self, proof: &str) {
-        if let Pairing::Accepting { far, key } = &self.pairing {
-            let bond = Bond { step: Step::Accepted, conversation: &self.id, from: far, to: &self.instance };
-            if key.verify(bond, proof) {
-                let far = far.clone();
-                self.pair(far, None);
-            }
+    fn pair(&mut self, far: InstanceId, key: PublicKey, spent: Option<SpentCode>) {
+        if let Pairing::Waiting { .. } = self.pairing {
+            self.event(Event::CodeGone(CodeGone::Paired));
         }
-    }
-
-    fn pair(&mut self, far: InstanceId, accepted: Option<String>) {
         self.call = Call::new(precedence(&self.instance, Some(&far)));
         self.sync_props();
-        self.pairing = Pairing::Paired { far: far.clone(), accepted: accepted.clone() };
-        self.outputs.push_back(Output::Remember { far, accepted });
+        self.pairing = Pairing::Paired { far: far.clone() };
+        self.outputs.push_back(Output::Remember { far, key, spent });
         self.event(Event::Paired);
-        self.set_far(Presence::Here);
     }
 
     fn refused(&mut self) {
@@ -346,13 +385,16 @@ impl Conversation {
         self.set_gate(Gate::Closed);
         if !self.call.is_over() {
             self.call.handle(now, call::Input::HangUp);
+        } else if self.wish.is_lost() {
+            self.event(Event::Call(Phase::Idle, Some(Ending::HungUp)));
         }
+        self.wish.forget();
     }
 
-    /// The first to unpause offers; so does whoever is unpaused already when the far side arrives.
+    /// The first to unpause offers; so does whoever is unpaused, or was in a call, when the two meet.
     fn begin_if_wanted(&mut self, now: Instant) {
-        let ready = self.is_paired() && self.far == Presence::Here && self.line == Line::Joined;
-        if ready && self.gate == Gate::Open && self.call.is_over() {
+        let ready = self.is_paired() && self.met && self.line == Line::Joined && self.wish.may_try();
+        if ready && (self.gate == Gate::Open || self.wish.is_wanted()) && self.call.is_over() {
             let session = SessionId::from_bits(self.random.u64(..));
             self.call.handle(now, call::Input::Begin(session));
         }
@@ -373,13 +415,19 @@ impl Conversation {
             | Line::Offline { .. }
             | Line::Taken => {}
         }
-        if let Pairing::Waiting { expires, .. } = &self.pairing
+        if let Pairing::Waiting { expires } = &self.pairing
             && *expires <= now
         {
             self.pairing = Pairing::Expired;
+            self.channel.handle(now, seal::Input::Expired);
             self.outputs.push_back(Output::ForgetKey);
             self.event(Event::CodeGone(CodeGone::Expired));
         }
+        if self.wish.expire(now) {
+            self.set_gate(Gate::Closed);
+            self.event(Event::Call(Phase::Idle, Some(Ending::FarClosed)));
+        }
+        self.channel.handle(now, seal::Input::Deadline);
         self.call.handle(now, call::Input::Deadline);
     }
 
@@ -391,26 +439,35 @@ impl Conversation {
             ("paused".into(), text(!open)),
             ("audiosend".into(), text(open && microphone && self.microphone == Switch::On)),
             ("videosend".into(), text(open && camera && self.camera == Switch::On)),
+            ("holding".into(), text(false)),
+            ("behind".into(), "0".into()),
         ]);
         self.call.set_props(props);
     }
 
-    fn drain_call(&mut self) {
-        while let Some(output) = self.call.poll() {
-            match output {
-                call::Output::Signal(session, signal) => {
-                    if let Some(to) = self.far_uid() {
-                        self.send_message(to, &Message::Call(session, signal));
-                    }
+    fn drain(&mut self, now: Instant) {
+        loop {
+            if let Some(output) = self.channel.poll() {
+                self.channel_says(now, output);
+            } else if let Some(output) = self.call.poll() {
+                self.call_says(now, output);
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn call_says(&mut self, now: Instant, output: call::Output) {
+        match output {
+            call::Output::Signal(signal) => self.channel.handle(now, seal::Input::Say(signal.to_string())),
+            call::Output::Media(connection, command) => self.outputs.push_back(Output::Media(connection, command)),
+            call::Output::FarProps(props) => self.event(Event::FarProps(props)),
+            call::Output::Phase(phase, ending) => {
+                let (phase, ending) = self.wish.note(now, phase, ending);
+                if !self.wish.is_wanted() {
+                    self.set_gate(Gate::Closed);
                 }
-                call::Output::Media(session, command) => self.outputs.push_back(Output::Media(session, command)),
-                call::Output::Phase(phase, ending) => {
-                    if ending.is_some() {
-                        self.set_gate(Gate::Closed);
-                    }
-                    self.event(Event::Call(phase, ending));
-                }
-                call::Output::FarProps(props) => self.event(Event::FarProps(props)),
+                self.event(Event::Call(phase, ending));
             }
         }
     }
@@ -420,10 +477,7 @@ impl Conversation {
     }
 
     fn far_uid(&self) -> Option<PeerUid> {
-        match &self.pairing {
-            Pairing::Accepting { far, .. } | Pairing::Paired { far, .. } => Some(far.uid(&self.id)),
-            Pairing::Waiting { .. } | Pairing::Expired => None,
-        }
+        self.pairing.far().map(|far| far.uid(&self.id))
     }
 
     fn is_far(&self, uid: &PeerUid) -> bool {
@@ -437,20 +491,21 @@ impl Conversation {
         (conversation == self.id.as_str() && instance != self.instance).then_some(instance)
     }
 
-    /// Tells another member of the room; whoever is not in it has nobody to tell.
-    fn send_message(&mut self, to: PeerUid, message: &Message) {
-        if self.line != Line::Joined {
-            return tracing::debug!("not on the line: a message is lost");
-        }
-        self.send(ClientLine::RoomPeerMsg { to, text: message.to_string() });
-    }
-
     fn send(&mut self, line: ClientLine) {
         self.outputs.push_back(Output::Send(line));
     }
 
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
+    }
+}
+
+impl Pairing {
+    fn far(&self) -> Option<&InstanceId> {
+        match self {
+            Self::Accepting { far } | Self::Paired { far } => Some(far),
+            Self::Waiting { .. } | Self::Expired => None,
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
-/// The longest SDP or candidate that is looked at: 48 KiB, so that it fits a message of 64 KiB with its escapes.
-pub const DESCRIPTION_LIMIT: usize = 48 * 1024;
+/// The longest SDP or candidate that is looked at: 32 KiB, so that it fits a sealed message of 64 KiB with its escapes.
+pub const DESCRIPTION_LIMIT: usize = 32 * 1024;
 
 /// Which half of the exchange a description is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub struct Sdp(String);
 /// Why a text is no usable session description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SdpError {
-    /// Over 48 KiB.
+    /// Over 32 KiB.
     #[error("the description is over {DESCRIPTION_LIMIT} bytes")]
     TooLong,
     /// It does not begin with `v=0`.

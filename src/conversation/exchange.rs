@@ -9,34 +9,6 @@ use crate::{
     rendezvous::{ClientLine, ServerLine},
 };
 
-/// How far this side is from having a far side.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pairing {
-    /// It shows a code with this key, until the key expires.
-    Waiting {
-        /// The code's key.
-        key: PairingKey,
-        /// When it is erased, unused.
-        expires: Instant,
-    },
-    /// Its code expired unused.
-    Expired,
-    /// It read the code of `far`, and waits for its word.
-    Accepting {
-        /// Who showed the code.
-        far: InstanceId,
-        /// The code's key.
-        key: PairingKey,
-    },
-    /// For ever with `far`.
-    Paired {
-        /// The other side.
-        far: InstanceId,
-        /// The word that paired the two, for a far side that did not get it; no secret.
-        accepted: Option<String>,
-    },
-}
-
 /// What makes a conversation what it is.
 #[derive(Debug)]
 pub struct Setup {
@@ -44,10 +16,16 @@ pub struct Setup {
     pub conversation: ConversationId,
     /// This side's id.
     pub instance: InstanceId,
-    /// How far pairing has got.
-    pub pairing: Pairing,
+    /// This side's key in it.
+    pub secret: SecretKey,
+    /// What this side knows of the far one: how far pairing has got.
+    pub trust: Trust,
+    /// When an unused code is erased; of no account where this side shows none.
+    pub expires: Instant,
     /// Where randomness starts from: unforeseeable in earnest, fixed in a test.
     pub seed: u64,
+    /// Where cryptography comes from; [`seal::default_resolver`](crate::seal::default_resolver) in earnest.
+    pub resolver: Resolver,
 }
 
 /// On or off.
@@ -89,8 +67,10 @@ pub enum Input {
     HangUp,
     /// The user wants this conversation here, though it was open elsewhere.
     TakeOver,
+    /// The machine's network is another now, or back.
+    NetworkChanged,
     /// The media of a call have something to tell.
-    Media(SessionId, MediaEvent),
+    Media(Connection, MediaEvent),
     /// Time has passed; harmless when nothing is due.
     Deadline,
 }
@@ -105,17 +85,21 @@ pub enum Output {
     /// Say this to the server.
     Send(ClientLine),
     /// Tell the media of this call.
-    Media(SessionId, MediaCommand),
+    Media(Connection, MediaCommand),
     /// Open or close everything that listens, looks or plays.
     Gate(Gate),
     /// Let sound, or pictures, through the open gate, or not.
     Track(Track, Switch),
+    /// Store the key of the side whose code was read, beside the code; before anything that follows is sent.
+    Learned(PublicKey),
     /// Store the far side under this conversation, and erase the code's key; before anything that follows is sent.
     Remember {
         /// The other side.
         far: InstanceId,
-        /// The word that paired the two, from the side whose code it was.
-        accepted: Option<String>,
+        /// Its key.
+        key: PublicKey,
+        /// What is left of the code, where it was this side's: to refuse it to others.
+        spent: Option<SpentCode>,
     },
     /// Erase the code's key.
     ForgetKey,
@@ -154,7 +138,11 @@ pub enum Event {
     Paired,
     /// The code that this side read was used already, or is none.
     Refused,
-    /// Whether the far side is there.
+    /// What is said by the server is sealed from now on; both sides have the same words.
+    Sealed(SafetyWords),
+    /// The server, or somebody there, is up to something; nothing came of it.
+    Suspicious(Suspicion),
+    /// Whether the far side is there, and has proved it.
     Far(Presence),
     /// What the far side tells of itself.
     FarProps(Props),
