@@ -26,7 +26,8 @@ pub use self::{
 use crate::{
     ids::{ConversationId, InstanceId},
     invite::Origin,
-    pairing::PairingKey,
+    pairing::{PairingKey, SpentCode},
+    seal::{PublicKey, SecretKey},
 };
 
 /// How often the holder of a claim is asked to end before it is given up: 3 s in all.
@@ -49,9 +50,15 @@ pub struct Bookmark {
     /// The code, only until pairing is done: without `far` it is our own, with `far` it is theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
-    /// The word that paired the two, if the code was this side's: for a far side that did not get it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accepted: Option<String>,
+    /// This side's key; none in a file of the time before calls were sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "file::optional_secret")]
+    pub key: Option<SecretKey>,
+    /// The other side's key, from pairing on; while its code is being accepted, as soon as it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "file::optional_text")]
+    pub far_key: Option<PublicKey>,
+    /// What is left of this side's code, if that paired the two: to refuse it to others.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "file::optional_secret")]
+    pub spent: Option<SpentCode>,
     /// The server they meet at; `None` is one inside this program.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "file::optional_text")]
     pub server: Option<Origin>,
@@ -69,7 +76,7 @@ pub struct Bookmark {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Code {
     /// The key.
-    #[serde(with = "file::key_text")]
+    #[serde(with = "file::secret")]
     pub key: PairingKey,
     /// When it was made, in seconds since 1970.
     pub created: u64,
@@ -128,7 +135,7 @@ pub enum BookmarkError {
 
 impl Bookmark {
     /// A conversation that is paired with nobody; `now` is in seconds since 1970.
-    pub fn new(id: ConversationId, own: InstanceId, name: Name, now: u64) -> Self {
+    pub fn new(id: ConversationId, own: InstanceId, key: SecretKey, name: Name, now: u64) -> Self {
         let other = serde_json::Map::new();
         Self {
             id,
@@ -136,7 +143,9 @@ impl Bookmark {
             own,
             far: None,
             code: None,
-            accepted: None,
+            key: Some(key),
+            far_key: None,
+            spent: None,
             server: None,
             created: now,
             last_talked: None,
@@ -146,7 +155,12 @@ impl Bookmark {
 
     /// Whether the other side is known for good.
     pub fn is_paired(&self) -> bool {
-        self.far.is_some() && self.code.is_none()
+        self.far.is_some() && self.far_key.is_some() && self.code.is_none()
+    }
+
+    /// Whether the two were paired before calls were sealed, and must be paired once more.
+    pub fn is_unsealed(&self) -> bool {
+        self.far.is_some() && self.far_key.is_none() && self.code.is_none()
     }
 }
 

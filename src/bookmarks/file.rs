@@ -1,19 +1,28 @@
 //! One conversation's file: read with suspicion, replaced whole.
 
 use std::{
+    fmt::Display,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use super::Bookmark;
+use crate::{
+    pairing::{PairingKey, SpentCode},
+    seal::SecretKey,
+};
 
 /// The version of the files that this program writes.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
+/// The oldest version that it reads: without keys, from before calls were sealed.
+const OLDEST: u64 = 1;
 
 /// The longest file that is read: 64 KiB; ours have under one.
 const FILE_LIMIT: u64 = 64 * 1024;
@@ -107,7 +116,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Bookmark, Content> {
     let damaged = |error: serde_json::Error| Content::Damaged(error.to_string());
     let mut object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).map_err(damaged)?;
     match object.remove("version").and_then(|version| version.as_u64()) {
-        Some(VERSION) => {}
+        Some(OLDEST..=VERSION) => {}
         Some(version) if version > VERSION => return Err(Content::Newer),
         Some(_) | None => return Err(Content::Damaged("it has no version".to_owned())),
     }
@@ -165,18 +174,67 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// A pairing key as text.
-pub(super) mod key_text {
+/// A secret that has a text.
+pub(super) trait Secret: FromStr<Err: Display> {
+    fn reveal(&self) -> Zeroizing<String>;
+}
+
+impl Secret for PairingKey {
+    fn reveal(&self) -> Zeroizing<String> {
+        self.reveal()
+    }
+}
+
+impl Secret for SecretKey {
+    fn reveal(&self) -> Zeroizing<String> {
+        self.reveal()
+    }
+}
+
+impl Secret for SpentCode {
+    fn reveal(&self) -> Zeroizing<String> {
+        self.reveal()
+    }
+}
+
+/// A secret as text.
+pub(super) mod secret {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use zeroize::Zeroizing;
 
-    use crate::pairing::PairingKey;
+    use super::Secret;
 
-    pub(in super::super) fn serialize<S: Serializer>(key: &PairingKey, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&key.reveal())
+    pub(in super::super) fn serialize<T: Secret, S: Serializer>(it: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&it.reveal())
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PairingKey, D::Error> {
-        zeroize::Zeroizing::new(String::deserialize(deserializer)?).parse().map_err(D::Error::custom)
+    pub(in super::super) fn deserialize<'de, T: Secret, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        Zeroizing::new(String::deserialize(deserializer)?).parse().map_err(D::Error::custom)
+    }
+}
+
+/// A secret that may be missing, as text.
+pub(super) mod optional_secret {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use zeroize::Zeroizing;
+
+    use super::Secret;
+
+    pub(in super::super) fn serialize<T: Secret, S: Serializer>(
+        it: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match it {
+            Some(it) => serializer.serialize_str(&it.reveal()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(in super::super) fn deserialize<'de, T: Secret, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?.map(Zeroizing::new);
+        text.map(|text| text.parse()).transpose().map_err(D::Error::custom)
     }
 }
 

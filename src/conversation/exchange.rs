@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use crate::{
-    call::{Ending, MediaCommand, MediaEvent, Phase, Props},
-    ids::{ConversationId, InstanceId, SessionId},
-    pairing::PairingKey,
+    call::{Connection, Ending, MediaCommand, MediaEvent, Phase, Props},
+    ids::{ConversationId, InstanceId},
+    pairing::SpentCode,
     rendezvous::{ClientLine, ServerLine},
+    seal::{PublicKey, Resolver, SafetyWords, SecretKey, Suspicion, Trust},
 };
 
 /// What makes a conversation what it is.
@@ -24,7 +25,7 @@ pub struct Setup {
     pub expires: Instant,
     /// Where randomness starts from: unforeseeable in earnest, fixed in a test.
     pub seed: u64,
-    /// Where cryptography comes from; [`seal::default_resolver`](crate::seal::default_resolver) in earnest.
+    /// Where cryptography comes from; [`seal::resolver`](crate::seal::resolver) in earnest.
     pub resolver: Resolver,
 }
 

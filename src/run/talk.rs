@@ -16,14 +16,15 @@ use super::Error;
 use crate::{
     bookmarks::{Bookmark, Bookmarks, Claim},
     call::Phase,
-    conversation::{Conversation, Event, Gate, Input, LineState, Output, Pairing, Setup, Switch},
+    conversation::{Conversation, Event, Gate, Input, LineState, Output, Setup, Switch},
     ids::InstanceId,
     invite::{Invite, Origin},
     media::{self, Media, MediaError},
-    pairing::PairingKey,
+    pairing::{PairingKey, SpentCode},
     rendezvous::ServerLine,
     rt,
     screen::{self, Command, Face, Screen},
+    seal::{self, PublicKey, SecretKey, Trust},
     socket::{self, Socket},
 };
 use home::Home;
@@ -136,12 +137,18 @@ impl Talk {
             .inspect_err(|_| super::bookmarks::report(&troubles));
         let (home, mut screen) = opened?;
         troubles.iter().for_each(|trouble| screen.show(&notice(trouble.to_string())));
-        let (pairing, code) = pairing(&bookmark, home.link_origin())?;
+        if bookmark.is_unsealed() {
+            screen.show(&notice("paired before calls were sealed: the other side has to scan a new code, once".into()));
+        }
+        let (trust, code) = trust(&bookmark, home.link_origin())?;
         let conversation = Conversation::new(Setup {
             conversation: bookmark.id.clone(),
             instance: bookmark.own.clone(),
-            pairing,
-            seed: random()?,
+            secret: bookmark.key.clone().map_or_else(|| random_bytes().map(SecretKey::from_bytes), Ok)?,
+            trust,
+            expires: rt::now() + CODE_LIFE,
+            seed: u64::from_ne_bytes(random_bytes()?),
+            resolver: seal::resolver,
         });
         let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
         let media = Media::start(options.media, media_sender)?;
@@ -247,7 +254,7 @@ impl Talk {
 
     fn media_event(&mut self, event: media::Event) -> Result<(), Error> {
         match event {
-            media::Event::Call(session, event) => self.handle(Input::Media(session, event)),
+            media::Event::Call(connection, event) => self.handle(Input::Media(connection, event)),
             media::Event::Unusable(error) => Err(error.into()),
             media::Event::Ready(ref inventory) => {
                 let (microphone, camera) = (inventory.microphone.is_some(), inventory.camera.is_some());
@@ -306,12 +313,13 @@ impl Talk {
             Output::Connect => self.connect(),
             Output::Disconnect => self.socket = None,
             Output::Send(line) => self.socket.iter().for_each(|socket| socket.send(line.to_string())),
-            Output::Media(session, command) => {
-                self.media.iter().for_each(|media| media.call(session.clone(), command.clone()));
+            Output::Media(connection, command) => {
+                self.media.iter().for_each(|media| media.call(connection.clone(), command.clone()));
             }
             Output::Gate(gate) => self.set_gate(gate),
             Output::Track(track, switch) => self.media.iter().for_each(|media| media.switch(track, switch)),
-            Output::Remember { far, accepted } => self.remember(far, accepted),
+            Output::Learned(key) => self.store(|bookmark| bookmark.far_key = Some(key)),
+            Output::Remember { far, key, spent } => self.remember(far, key, spent),
             Output::ForgetKey => self.code = None,
             Output::Event(Event::Refused) => {
                 self.tell(Event::Refused);
@@ -333,12 +341,13 @@ impl Talk {
         self.media.iter().for_each(|media| media.set_gate(gate));
     }
 
-    fn remember(&mut self, far: InstanceId, accepted: Option<String>) {
+    fn remember(&mut self, far: InstanceId, key: PublicKey, spent: Option<SpentCode>) {
         self.code = None;
         let paired = |bookmark: &mut Bookmark| {
             bookmark.far = Some(far);
+            bookmark.far_key = Some(key);
             bookmark.code = None;
-            bookmark.accepted = accepted;
+            bookmark.spent = spent;
         };
         self.store(paired);
     }
@@ -400,40 +409,32 @@ impl Talk {
     }
 }
 
-/// How far pairing has got, and the code to show if there is nobody yet.
-fn pairing(bookmark: &Bookmark, origin: Origin) -> Result<(Pairing, Option<Invite>), Error> {
-    match (&bookmark.far, &bookmark.code) {
-        (Some(far), None) => Ok((Pairing::Paired { far: far.clone(), accepted: bookmark.accepted.clone() }, None)),
-        (Some(far), Some(code)) => Ok((Pairing::Accepting { far: far.clone(), key: code.key.clone() }, None)),
-        (None, _) => {
-            let mut bytes = [0; 32];
-            fill(&mut bytes)?;
-            let key = PairingKey::from_bytes(bytes);
-            let invite =
-                Invite { origin, conversation: bookmark.id.clone(), far: bookmark.own.clone(), key: key.clone() };
-            Ok((Pairing::Waiting { key, expires: rt::now() + CODE_LIFE }, Some(invite)))
+/// What is known of the other side, and the code to show if that is nothing yet.
+fn trust(bookmark: &Bookmark, origin: Origin) -> Result<(Trust, Option<Invite>), Error> {
+    let Bookmark { id, own, far, far_key, code, spent, .. } = bookmark.clone();
+    Ok(match (far, far_key, code) {
+        (Some(far), Some(key), None) => (Trust::Paired { far, key, spent }, None),
+        (Some(far), key, Some(code)) => (Trust::Reader { far, code: code.key, key }, None),
+        (Some(_), None, None) | (None, ..) => {
+            let code = PairingKey::from_bytes(random_bytes()?);
+            let invite = Invite { origin, conversation: id, far: own, key: code.clone() };
+            (Trust::Owner { code }, Some(invite))
         }
-    }
+    })
 }
 
 fn notice(message: String) -> screen::Event {
     screen::Event::Notice { message, hint: None }
 }
 
-fn random() -> Result<u64, Error> {
-    let mut bytes = [0; 8];
-    fill(&mut bytes)?;
-    Ok(u64::from_ne_bytes(bytes))
-}
-
 fn random_id() -> Result<u128, Error> {
-    let mut bytes = [0; 16];
-    fill(&mut bytes)?;
-    Ok(u128::from_ne_bytes(bytes))
+    random_bytes().map(u128::from_ne_bytes)
 }
 
-fn fill(bytes: &mut [u8]) -> Result<(), Error> {
-    getrandom::fill(bytes).map_err(|error| Error::System(std::io::Error::other(error)))
+fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::System(std::io::Error::other(error)))?;
+    Ok(bytes)
 }
 
 fn unix_seconds() -> u64 {

@@ -2,12 +2,13 @@
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use super::{Claiming, Options, random_id};
+use super::{Claiming, Options, random_bytes, random_id};
 use crate::{
     bookmarks::{Bookmark, BookmarkError, Bookmarks, Claim, Code, Listing, Name, Trouble, is_like_link},
     ids::{ConversationId, InstanceId},
     invite::{Invite, LINK_LIMIT, Link, LinkError},
     run::{Error, bookmarks::report},
+    seal::SecretKey,
 };
 
 /// A conversation that this process may run.
@@ -45,6 +46,7 @@ pub(super) fn open(bookmarks: &Bookmarks, options: &Options, now: u64) -> Result
     match opened {
         Ok((claim, bookmark)) => {
             let is_new = before.iter().all(|known| known.id != bookmark.id);
+            let bookmark = with_key(bookmarks, bookmark)?;
             Ok(Opened { bookmark, claim, is_new, troubles })
         }
         Err(error) => {
@@ -121,7 +123,7 @@ fn only(bookmarks: &Bookmarks, now: u64) -> Result<Bookmark, Error> {
 }
 
 fn create(bookmarks: &Bookmarks, name: Name, now: u64) -> Result<Bookmark, Error> {
-    let bookmark = Bookmark::new(ConversationId::from_bits(random_id()?), fresh_instance()?, name, now);
+    let bookmark = fresh(ConversationId::from_bits(random_id()?), name, now)?;
     bookmarks.create(&bookmark)?;
     Ok(bookmark)
 }
@@ -136,6 +138,9 @@ fn accept(bookmarks: &Bookmarks, invite: Invite, now: u64) -> Result<Bookmark, E
         Some(known) if known.is_paired() => Err(Error::PairedElsewhere),
         Some(known) => {
             let accepting = |bookmark: &mut Bookmark| {
+                if bookmark.far.as_ref() != Some(&far) {
+                    bookmark.far_key = None;
+                }
                 bookmark.far = Some(far);
                 bookmark.code = Some(code);
                 bookmark.server = Some(origin);
@@ -143,7 +148,7 @@ fn accept(bookmarks: &Bookmarks, invite: Invite, now: u64) -> Result<Bookmark, E
             Ok(bookmarks.update(&known.id, accepting)?)
         }
         None => {
-            let mut bookmark = Bookmark::new(conversation, fresh_instance()?, bookmarks.free_name()?, now);
+            let mut bookmark = fresh(conversation, bookmarks.free_name()?, now)?;
             bookmark.far = Some(far);
             bookmark.code = Some(code);
             bookmark.server = Some(origin);
@@ -153,8 +158,18 @@ fn accept(bookmarks: &Bookmarks, invite: Invite, now: u64) -> Result<Bookmark, E
     }
 }
 
-fn fresh_instance() -> Result<InstanceId, Error> {
-    Ok(InstanceId::from_bits(random_id()?))
+/// Gives a conversation of the time before calls were sealed its key.
+fn with_key(bookmarks: &Bookmarks, bookmark: Bookmark) -> Result<Bookmark, Error> {
+    if bookmark.key.is_some() {
+        return Ok(bookmark);
+    }
+    let key = SecretKey::from_bytes(random_bytes()?);
+    Ok(bookmarks.update(&bookmark.id, |bookmark| bookmark.key = Some(key))?)
+}
+
+fn fresh(id: ConversationId, name: Name, now: u64) -> Result<Bookmark, Error> {
+    let key = SecretKey::from_bytes(random_bytes()?);
+    Ok(Bookmark::new(id, InstanceId::from_bits(random_id()?), key, name, now))
 }
 
 #[cfg(test)]
