@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use exchange::{Ending, Input, MediaCommand, MediaEvent, Output, Phase, Precedence, Signal};
+pub use exchange::{Connection, Ending, Input, MediaCommand, MediaEvent, Output, Phase, Precedence, Signal};
 pub use heartbeat::Heartbeat;
 pub use message::{Body, Message, MessageError, Props, Turn, VERSION};
 
@@ -209,6 +209,8 @@ impl Call {
             MediaEvent::Candidate(candidate) => self.signal(&session, Signal::Candidate(candidate)),
             MediaEvent::DataOpen => self.data_open(now, session),
             MediaEvent::DataText(text) => self.data_text(now, &session, &text),
+            // Whether the far side lives is the heartbeat's affair.
+            MediaEvent::Disconnected => {}
             MediaEvent::Closed => self.end(Ending::FarGone),
             MediaEvent::Failed(why) => self.fail(&session, why),
         }

@@ -6,6 +6,22 @@ use crate::{
     negotiation::{Candidate, Sdp, SdpType},
 };
 
+/// One connection of a call: an UPDATE makes the next generation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Connection {
+    /// The call.
+    pub session: SessionId,
+    /// 0 for the one that the call began with.
+    pub generation: u32,
+}
+
+impl Connection {
+    /// The one that this call begins with.
+    pub fn first(session: SessionId) -> Self {
+        Self { session, generation: 0 }
+    }
+}
+
 /// Who yields when both sides offer at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precedence {
@@ -73,6 +89,8 @@ pub enum MediaEvent {
     DataOpen,
     /// The far side said this on the data channel.
     DataText(String),
+    /// The path to the far side is in doubt; told once until it is sure again.
+    Disconnected,
     /// The far side closed the connection.
     Closed,
     /// It cannot go on; the text says why, for a person.
