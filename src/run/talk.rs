@@ -15,7 +15,7 @@ use futures_util::{FutureExt, pin_mut, select_biased};
 use super::Error;
 use crate::{
     bookmarks::{Bookmark, Bookmarks, Claim},
-    call::Phase,
+    call::{Connection, Phase},
     conversation::{Conversation, Event, Gate, Input, LineState, Output, Pairing, Setup, Switch},
     ids::InstanceId,
     invite::{Invite, Origin},
@@ -247,7 +247,7 @@ impl Talk {
 
     fn media_event(&mut self, event: media::Event) -> Result<(), Error> {
         match event {
-            media::Event::Call(session, event) => self.handle(Input::Media(session, event)),
+            media::Event::Call(connection, event) => self.handle(Input::Media(connection.session, event)),
             media::Event::Unusable(error) => Err(error.into()),
             media::Event::Ready(ref inventory) => {
                 let (microphone, camera) = (inventory.microphone.is_some(), inventory.camera.is_some());
@@ -307,7 +307,8 @@ impl Talk {
             Output::Disconnect => self.socket = None,
             Output::Send(line) => self.socket.iter().for_each(|socket| socket.send(line.to_string())),
             Output::Media(session, command) => {
-                self.media.iter().for_each(|media| media.call(session.clone(), command.clone()));
+                let connection = Connection::first(session);
+                self.media.iter().for_each(|media| media.call(connection.clone(), command.clone()));
             }
             Output::Gate(gate) => self.set_gate(gate),
             Output::Track(track, switch) => self.media.iter().for_each(|media| media.switch(track, switch)),
