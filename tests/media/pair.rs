@@ -66,6 +66,7 @@ impl Side {
             match self.events.try_recv() {
                 Ok(event) if fits(&event) => return event,
                 Ok(Event::Unusable(error)) => panic!("{error}"),
+                Ok(Event::Notice(error)) => panic!("{error}"),
                 Ok(Event::Call(_, MediaEvent::Failed(why))) => panic!("waiting for {what}: {why}"),
                 Ok(_) => {}
                 Err(_) if Instant::now() > until => panic!("waited in vain for {what}"),
