@@ -21,7 +21,7 @@ pub use message::{Body, Message, MessageError, Props, Turn, VERSION};
 pub use state::Timer;
 
 use crate::ids::SessionId;
-use state::{Attempt, Life, Link, Role, State};
+use state::{Attempt, Link, Role, State};
 
 /// How long an offer may stay unanswered: 60 s. Source: Calling 3.0.
 pub const SETUP_LIMIT: Duration = Duration::from_secs(60);

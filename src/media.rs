@@ -1,4 +1,6 @@
-//! Sound and picture: one connection at a time, behind a gate that only the user opens.
+//! Sound and picture: one call at a time, behind a gate that only the user opens.
+//!
+//! A call has one connection, or two while an UPDATE puts the next in the place of the last.
 //!
 //! [`Media`] is a handle. Behind it run two threads, since GStreamer's state changes block: one makes, connects and
 //! tears down peers ([`peer`]), the other opens and closes devices ([`gate`]). Both report through one channel.
@@ -20,9 +22,8 @@ pub use devices::{Choice, Colour, Device, Inventory, Kind, list};
 pub use playback::Picture;
 
 use crate::{
-    call::{MediaCommand, MediaEvent},
+    call::{Connection, MediaCommand, MediaEvent},
     conversation::{Gate, Switch, Track},
-    ids::SessionId,
     rt::Sender,
 };
 
@@ -52,8 +53,8 @@ pub enum Event {
     Ready(Inventory),
     /// GStreamer cannot be used at all.
     Unusable(MediaError),
-    /// Something about this call.
-    Call(SessionId, MediaEvent),
+    /// Something about this connection of a call.
+    Call(Connection, MediaEvent),
     /// How loud it is, in dB below full scale; at most ten times a second each.
     Level {
         /// Which side's sound.
@@ -122,9 +123,12 @@ impl Media {
         Ok(Self { session, gate, threads: vec![session_thread, gate_thread] })
     }
 
-    /// Carries out what a call asks.
-    pub fn call(&self, session: SessionId, command: MediaCommand) {
-        if self.session.try_send(session::Command::Call(session, command)).is_err() {
+    /// Carries out what a call asks of one of its connections.
+    ///
+    /// An offer or an answer begins a connection. One of a later generation of the call that is on is made beside the
+    /// one that has the devices, and gets them when that one is closed; any other takes the place of all there is.
+    pub fn call(&self, connection: Connection, command: MediaCommand) {
+        if self.session.try_send(session::Command::Call(connection, command)).is_err() {
             tracing::warn!("the media are asked for more than they can do");
         }
     }

@@ -20,7 +20,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    conversation::MESSAGE_LIMIT,
+    rendezvous::MESSAGE_LIMIT,
     invite::Origin,
     rt::{self, Receiver, Sender},
 };

@@ -47,13 +47,15 @@ fn name(text: &str) -> Name {
 }
 
 fn bookmark(bits: u128, text: &str) -> Bookmark {
-    Bookmark::new(id(bits), InstanceId::from_bits(bits), name(text), 100)
+    Bookmark::new(id(bits), InstanceId::from_bits(bits), SecretKey::from_bytes([5; 32]), name(text), 100)
 }
 
 fn full(bits: u128, text: &str) -> Bookmark {
     Bookmark {
         far: Some(InstanceId::from_bits(9)),
         code: Some(Code { key: PairingKey::from_bytes([7; 32]), created: 101 }),
+        far_key: Some(SecretKey::from_bytes([6; 32]).public()),
+        spent: Some(PairingKey::from_bytes([8; 32]).spent()),
         server: Some("https://talk.example:8443".parse().unwrap()),
         last_talked: Some(102),
         ..bookmark(bits, text)
@@ -81,12 +83,15 @@ fn the_file_is_what_is_documented() {
     assert_eq!(
         json,
         serde_json::json!({
-            "version": 1,
+            "version": 2,
             "id": id(1).as_str(),
             "name": "tim",
             "own": InstanceId::from_bits(1).as_str(),
             "far": InstanceId::from_bits(9).as_str(),
             "code": { "key": PairingKey::from_bytes([7; 32]).reveal().as_str(), "created": 101 },
+            "key": SecretKey::from_bytes([5; 32]).reveal().as_str(),
+            "far_key": SecretKey::from_bytes([6; 32]).public().to_string(),
+            "spent": PairingKey::from_bytes([8; 32]).spent().reveal().as_str(),
             "server": "https://talk.example:8443",
             "created": 100,
             "last_talked": 102,

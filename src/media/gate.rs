@@ -5,7 +5,7 @@
 
 use std::{
     sync::mpsc::{self, Receiver},
-    thread::{self, JoinHandle},
+    thread::{self, JoinHandle, Scope},
 };
 
 use gstreamer::{self as gst, prelude::*};
@@ -24,6 +24,17 @@ pub(super) struct Devices {
     pub(super) camera: capture::Chain,
     pub(super) speaker: playback::Chain,
     pub(super) window: playback::Chain,
+}
+
+impl Devices {
+    fn all(&self) -> [(&'static str, &dyn Device); 4] {
+        let Self { microphone, camera, speaker, window, .. } = self;
+        [("camera", camera), ("microphone", microphone), ("speaker", speaker), ("window", window)]
+    }
+
+    fn shut(&self) {
+        self.all().into_iter().for_each(|(_, device)| device.shut());
+    }
 }
 
 /// Something that the gate opens and closes.
@@ -52,6 +63,7 @@ pub(super) struct Passes {
 
 enum Command {
     Attach(Box<Devices>),
+    HandOver(Box<Devices>, mpsc::Sender<()>),
     Detach(mpsc::Sender<()>),
     /// Bring the devices to where the flags stand.
     Follow,
@@ -94,6 +106,15 @@ impl Handle {
     /// Puts the devices of a new connection behind the gate.
     pub(super) fn attach(&self, devices: Devices) {
         self.send(Command::Attach(Box::new(devices)));
+    }
+
+    /// Puts the devices of a connection in the place of those of another, which is torn down next: waits until these are
+    /// closed.
+    pub(super) fn hand_over(&self, devices: Devices) {
+        let (closing, closed) = mpsc::channel();
+        self.send(Command::HandOver(Box::new(devices), closing));
+        // Nothing is ever sent: the last of those who close lets go of the other end.
+        let _ = closed.recv();
     }
 
     /// Closes the devices of the connection and lets go of them, before it is torn down.
@@ -141,6 +162,11 @@ impl Worker {
                     self.set_volume();
                     self.follow();
                 }
+                Command::HandOver(devices, closing) => {
+                    let former = self.devices.replace(devices);
+                    self.set_volume();
+                    self.hand_over(former.as_deref(), closing);
+                }
                 Command::Detach(done) => {
                     self.close();
                     self.devices = None;
@@ -172,34 +198,61 @@ impl Worker {
     /// Opens everything at the same time, as a person waits for it; none waits for another.
     fn open(&self, devices: &Devices) {
         let Some(pipeline) = devices.pipeline.upgrade() else { return };
-        let mut all: Vec<(&str, &dyn Device)> =
-            vec![("microphone", &devices.microphone), ("speaker", &devices.speaker), ("window", &devices.window)];
-        if self.passes.camera.is_set() {
-            all.push(("camera", &devices.camera));
-        } else {
-            devices.camera.shut();
-        }
         thread::scope(|scope| {
-            for (name, device) in all {
+            for (name, device) in devices.all() {
                 let pipeline = &pipeline;
-                let work = move || {
-                    if device.open(pipeline).is_err() {
-                        let notice = format!("the {name} cannot be opened: going on without");
-                        let _ = self.events.try_send(Event::Notice(notice));
-                    }
-                };
-                if let Err(error) = thread::Builder::new().name(name.into()).spawn_scoped(scope, work) {
-                    tracing::warn!(%error, "no thread to open the {name}");
+                if self.is_wanted(name) {
+                    beside(scope, name, move || self.open_one(name, device, pipeline));
+                } else {
+                    device.shut();
                 }
             }
         });
     }
 
-    fn close(&self) {
+    /// Opens each device as soon as its predecessor is closed: most speakers could be open twice, but not all.
+    /// `closing` is let go of once every predecessor is closed.
+    fn hand_over(&self, former: Option<&Devices>, closing: mpsc::Sender<()>) {
         let Some(devices) = &self.devices else { return };
-        let all: [&dyn Device; 4] = [&devices.camera, &devices.microphone, &devices.speaker, &devices.window];
-        all.into_iter().for_each(Device::shut);
+        let (Some(former), Some(pipeline)) = (former, devices.pipeline.upgrade()) else { return self.follow() };
+        thread::scope(|scope| {
+            for ((name, device), (_, before)) in devices.all().into_iter().zip(former.all()) {
+                let (still_open, pipeline) = (closing.clone(), &pipeline);
+                let work = move || {
+                    before.shut();
+                    drop(still_open);
+                    if self.passes.open.is_set() && self.is_wanted(name) {
+                        self.open_one(name, device, pipeline);
+                    }
+                };
+                if !beside(scope, name, work) {
+                    before.shut();
+                }
+            }
+            drop(closing);
+        });
     }
+
+    fn is_wanted(&self, name: &str) -> bool {
+        name != "camera" || self.passes.camera.is_set()
+    }
+
+    fn open_one(&self, name: &str, device: &dyn Device, pipeline: &gst::Pipeline) {
+        if device.open(pipeline).is_err() {
+            let notice = format!("the {name} cannot be opened: going on without");
+            let _ = self.events.try_send(Event::Notice(notice));
+        }
+    }
+
+    fn close(&self) {
+        self.devices.iter().for_each(|devices| devices.shut());
+    }
+}
+
+/// Does something to one device while the others are being seen to; whether there is a thread for it.
+fn beside<'scope>(scope: &'scope Scope<'scope, '_>, device: &str, work: impl FnOnce() + Send + 'scope) -> bool {
+    let thread = thread::Builder::new().name(device.into()).spawn_scoped(scope, work);
+    thread.inspect_err(|error| tracing::warn!(%error, "no thread for the {device}")).is_ok()
 }
 
 /// Opens a device that the pipeline is kept from opening.
@@ -227,6 +280,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        call::Connection,
         ids::SessionId,
         media::{
             Options,
@@ -262,7 +316,8 @@ mod tests {
                 devices.speaker.sink.clone().expect("a speaker"),
                 devices.window.sink.clone().expect("a window"),
             ];
-            peer.assign(SessionId::from_bits(1), &gate);
+            peer.assign(Connection::first(SessionId::from_bits(1)));
+            gate.attach(peer.take_devices().expect("devices"));
             Self { gate, peer, devices }
         }
 
@@ -311,7 +366,7 @@ mod tests {
         bench.wait(OPEN);
         bench.gate.detach();
         assert_eq!(bench.states(), CLOSED, "let go of before the connection goes");
-        assert!(bench.peer.belongs_to(&SessionId::from_bits(1)));
+        assert!(bench.peer.connection().is_some());
     }
 
     #[test]

@@ -11,21 +11,20 @@ use std::{
 use gstreamer::{self as gst, glib, prelude::*};
 use gstreamer_sdp::{SDPMessage, SDPMessageRef};
 use gstreamer_webrtc::{
-    WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCPeerConnectionState, WebRTCRTPTransceiver,
-    WebRTCSDPType, WebRTCSessionDescription,
+    WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCICEConnectionState, WebRTCPeerConnectionState,
+    WebRTCRTPTransceiver, WebRTCSDPType, WebRTCSessionDescription,
 };
 
 use super::{
     Event, MediaError, Options, capture,
     devices::Ends,
-    gate::{self, Devices, Passes},
+    gate::{Devices, Passes},
     playback,
     probe::{self, Flag},
     report::{self, Reporter},
 };
 use crate::{
-    call::MediaEvent,
-    ids::SessionId,
+    call::{Connection, MediaEvent},
     negotiation::{Candidate, Sdp, SdpType},
     rt::Sender,
 };
@@ -105,23 +104,25 @@ impl Peer {
         Ok(peer)
     }
 
-    /// Gives the connection to a call, and its devices to the gate.
-    pub(super) fn assign(&mut self, session: SessionId, gate: &gate::Handle) {
-        self.reporter.assign(session);
-        if let Some(devices) = self.devices.take() {
-            gate.attach(devices);
-        }
+    /// Gives it to a call, as this connection.
+    pub(super) fn assign(&self, connection: Connection) {
+        self.reporter.assign(connection);
     }
 
-    /// The devices, as long as no call has the connection.
+    /// What of it is to be put behind the gate; once.
+    pub(super) fn take_devices(&mut self) -> Option<Devices> {
+        self.devices.take()
+    }
+
+    /// The devices, as long as they are not taken.
     #[cfg(test)]
     pub(super) fn devices(&self) -> Option<&Devices> {
         self.devices.as_ref()
     }
 
-    /// Whether it is the connection of this call.
-    pub(super) fn belongs_to(&self, session: &SessionId) -> bool {
-        self.reporter.session() == Some(session)
+    /// Which connection of a call it is, if a call has it.
+    pub(super) fn connection(&self) -> Option<&Connection> {
+        self.reporter.connection()
     }
 
     /// Makes an offer, tells it, and begins to look for ways to the far side.
@@ -249,16 +250,7 @@ impl Peer {
             reporter.tell(MediaEvent::Candidate(Candidate { candidate, mid, m_line_index }));
             None
         });
-        let reporter = self.reporter.clone();
-        self.webrtc.connect_notify(Some("connection-state"), move |webrtc, _| {
-            let state = webrtc.property::<WebRTCPeerConnectionState>("connection-state");
-            connected.set(state == WebRTCPeerConnectionState::Connected);
-            if state == WebRTCPeerConnectionState::Failed {
-                reporter.tell(MediaEvent::Failed("no way through to the other side".into()));
-            } else if state == WebRTCPeerConnectionState::Closed {
-                reporter.tell(MediaEvent::Closed);
-            }
-        });
+        self.watch_path(connected);
         let (reporter, channel) = (self.reporter.clone(), Arc::clone(&self.channel));
         self.webrtc.connect("on-data-channel", false, move |values| {
             let offered = values.get(1)?.get::<WebRTCDataChannel>().ok()?;
@@ -272,6 +264,39 @@ impl Peer {
             let outlets = [("speaker", devices.speaker.ready.clone()), ("window", devices.window.ready.clone())];
             report::listen(&self.pipeline, &self.reporter, outlets);
         }
+    }
+
+    fn watch_path(&self, connected: Flag) {
+        // Told once, whichever of the two states shows it first.
+        let in_doubt = Flag::default();
+        let (reporter, doubt) = (self.reporter.clone(), in_doubt.clone());
+        self.webrtc.connect_notify(Some("ice-connection-state"), move |webrtc, _| {
+            if webrtc.property::<WebRTCICEConnectionState>("ice-connection-state")
+                == WebRTCICEConnectionState::Disconnected
+            {
+                tell_doubt(&reporter, &doubt);
+            }
+        });
+        let reporter = self.reporter.clone();
+        self.webrtc.connect_notify(Some("connection-state"), move |webrtc, _| {
+            match webrtc.property::<WebRTCPeerConnectionState>("connection-state") {
+                WebRTCPeerConnectionState::Connected => {
+                    connected.set(true);
+                    in_doubt.set(false);
+                }
+                // What is sent may well arrive.
+                WebRTCPeerConnectionState::Disconnected => tell_doubt(&reporter, &in_doubt),
+                WebRTCPeerConnectionState::Failed => {
+                    connected.set(false);
+                    reporter.tell(MediaEvent::Failed("no way through to the other side".into()));
+                }
+                WebRTCPeerConnectionState::Closed => {
+                    connected.set(false);
+                    reporter.tell(MediaEvent::Closed);
+                }
+                _ => {}
+            }
+        });
     }
 
     fn link_receivers(&self, devices: &Devices) {
@@ -372,6 +397,12 @@ fn make_chains(
         speaker: playback::Chain::sound(pipeline, ends.speaker.as_ref(), receiving(), events)?,
         window: playback::Chain::picture(pipeline, ends.window.as_ref(), receiving(), events)?,
     })
+}
+
+fn tell_doubt(reporter: &Reporter, in_doubt: &Flag) {
+    if !in_doubt.swap(true) {
+        reporter.tell(MediaEvent::Disconnected);
+    }
 }
 
 fn listen_to_channel(channel: &WebRTCDataChannel, reporter: &Reporter) {

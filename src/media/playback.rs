@@ -2,11 +2,7 @@
 
 use std::{
     ops::ControlFlow,
-    sync::{
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc,
-    },
-    time::Duration,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use gstreamer::{self as gst, prelude::*};
@@ -33,8 +29,6 @@ pub struct Picture {
     pub rgb: [u8; 3],
 }
 
-/// How long a sink may take to be done with the buffer it holds: 500 ms; it needs some 20.
-const IDLE_LIMIT: Duration = Duration::from_millis(500);
 /// Pictures between two reports of the test window.
 const REPORT_EVERY: u64 = 5;
 
@@ -88,20 +82,6 @@ impl Chain {
         let (entry, ready) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
         Ok(Self { entry, sink, volume: None, ready })
     }
-
-    /// Holds the stream before the next buffer; what is on its way arrives first. `None` while nothing is linked.
-    fn hold(&self) -> Option<(gst::Pad, gst::PadProbeId)> {
-        let pad = self.entry.peer()?;
-        let (idle, wait) = mpsc::channel();
-        // Called at once if nothing is under way; from then on, until it is removed, nothing is let through.
-        let probe = pad.add_probe(gst::PadProbeType::IDLE, move |_, _| {
-            let _ = idle.send(());
-            gst::PadProbeReturn::Ok
-        });
-        // In vain only if the device hangs: then it is shut all the same.
-        let _ = wait.recv_timeout(IDLE_LIMIT);
-        Some((pad, probe?))
-    }
 }
 
 impl Device for Chain {
@@ -118,18 +98,11 @@ impl Device for Chain {
         Ok(())
     }
 
-    /// Shuts the sink between two buffers.
-    ///
-    /// One that is shut while something is on its way to it refuses that. The way in forgives it, or the refusal would
-    /// stop the transport; but nothing that can be played is to be lost in between.
+    /// What is on its way to it is refused, which the way in forgives.
     fn shut(&self) {
         let Some(sink) = self.sink.as_ref().filter(|sink| !sink.is_locked_state()) else { return };
         self.ready.set(false);
-        let held = self.hold();
         gate::shut(sink);
-        if let Some((pad, probe)) = held {
-            pad.remove_probe(probe);
-        }
     }
 }
 

@@ -28,6 +28,11 @@ impl Flag {
         self.0.store(on, Ordering::Release);
     }
 
+    /// Sets it, and tells how it was.
+    pub(super) fn swap(&self, on: bool) -> bool {
+        self.0.swap(on, Ordering::AcqRel)
+    }
+
     pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }

@@ -5,37 +5,40 @@ use std::sync::{Arc, OnceLock};
 use gstreamer::{self as gst, glib, prelude::*};
 
 use super::{Event, Side, probe::Flag};
-use crate::{call::MediaEvent, ids::SessionId, rt::Sender};
+use crate::{
+    call::{Connection, MediaEvent},
+    rt::Sender,
+};
 
 /// The names that devices go by in a pipeline.
 const DEVICES: [&str; 4] = ["microphone", "camera", "speaker", "window"];
 
-/// Sends what happens on one connection under the id of the call that uses it, once one does.
+/// Sends what happens on one connection under its name, once a call uses it.
 #[derive(Debug, Clone)]
 pub(super) struct Reporter {
-    session: Arc<OnceLock<SessionId>>,
+    connection: Arc<OnceLock<Connection>>,
     events: Sender<Event>,
 }
 
 impl Reporter {
     pub(super) fn new(events: Sender<Event>) -> Self {
-        Self { session: Arc::default(), events }
+        Self { connection: Arc::default(), events }
     }
 
     /// Gives the connection to a call, for good.
-    pub(super) fn assign(&self, session: SessionId) {
-        let _ = self.session.set(session);
+    pub(super) fn assign(&self, connection: Connection) {
+        let _ = self.connection.set(connection);
     }
 
-    /// The call that has the connection.
-    pub(super) fn session(&self) -> Option<&SessionId> {
-        self.session.get()
+    /// Which connection of a call it is.
+    pub(super) fn connection(&self) -> Option<&Connection> {
+        self.connection.get()
     }
 
     /// Tells what happens; to nobody while no call has the connection.
     pub(super) fn tell(&self, event: MediaEvent) {
-        if let Some(session) = self.session.get() {
-            let _ = self.events.try_send(Event::Call(session.clone(), event));
+        if let Some(connection) = self.connection.get() {
+            let _ = self.events.try_send(Event::Call(connection.clone(), event));
         }
     }
 }

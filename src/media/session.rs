@@ -1,4 +1,4 @@
-//! The thread that makes, connects and tears down peers, one after the other.
+//! The thread that makes, connects and tears down peers: one for a call, and a second while it moves to the next.
 
 use std::{
     sync::mpsc::{self, Receiver},
@@ -14,8 +14,7 @@ use super::{
     peer::Peer,
 };
 use crate::{
-    call::{MediaCommand, MediaEvent},
-    ids::SessionId,
+    call::{Connection, MediaCommand, MediaEvent},
     rt::Sender,
 };
 
@@ -39,7 +38,7 @@ const NEEDED: [&str; 12] = [
 const BACKLOG: usize = 256;
 
 pub(super) enum Command {
-    Call(SessionId, MediaCommand),
+    Call(Connection, MediaCommand),
     Stop,
 }
 
@@ -79,7 +78,10 @@ struct Worker {
     events: Sender<Event>,
     /// Made ahead, so that the first sound need not wait for it.
     prepared: Option<Peer>,
+    /// The one that has the devices.
     current: Option<Peer>,
+    /// A later one of the same call, which gets the devices when the current one is closed.
+    next: Option<Peer>,
 }
 
 impl Worker {
@@ -95,73 +97,110 @@ impl Worker {
         for notice in notices {
             let _ = events.try_send(Event::Notice(notice));
         }
-        let mut worker = Self { options, ends, gate, events, prepared: None, current: None };
+        let mut worker = Self { options, ends, gate, events, prepared: None, current: None, next: None };
         worker.prepared = Some(worker.make_peer()?);
         let _ = worker.events.try_send(Event::Ready(inventory));
         Ok(worker)
     }
 
     fn run(mut self, inbox: &Receiver<Command>) {
-        while let Ok(Command::Call(session, command)) = inbox.recv() {
-            if let Err(error) = self.carry_out(&session, command) {
-                let _ = self.events.try_send(Event::Call(session, MediaEvent::Failed(error.to_string())));
+        while let Ok(Command::Call(connection, command)) = inbox.recv() {
+            if let Err(error) = self.carry_out(&connection, command) {
+                let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
             }
         }
-        self.close();
+        self.close_all();
     }
 
-    fn carry_out(&mut self, session: &SessionId, command: MediaCommand) -> Result<(), MediaError> {
+    fn carry_out(&mut self, connection: &Connection, command: MediaCommand) -> Result<(), MediaError> {
         match command {
-            MediaCommand::Offer => self.begin(session)?.offer(),
-            MediaCommand::Answer(offer) => self.begin(session)?.answer(&offer),
-            MediaCommand::TakeAnswer(answer) => self.peer(session).map_or(Ok(()), |peer| peer.take_answer(&answer)),
+            MediaCommand::Offer => self.begin(connection)?.offer(),
+            MediaCommand::Answer(offer) => self.begin(connection)?.answer(&offer),
+            MediaCommand::TakeAnswer(answer) => self.peer(connection).map_or(Ok(()), |peer| peer.take_answer(&answer)),
             MediaCommand::AddCandidate(candidate) => {
-                self.peer_mut(session).into_iter().for_each(|peer| peer.add_candidate(&candidate));
+                self.peer(connection).into_iter().for_each(|peer| peer.add_candidate(&candidate));
                 Ok(())
             }
             MediaCommand::SendData(text) => {
-                self.peer(session).inspect(|peer| peer.send_data(&text));
+                self.peer(connection).into_iter().for_each(|peer| peer.send_data(&text));
                 Ok(())
             }
-            MediaCommand::Close => {
-                if self.peer(session).is_some() {
-                    self.close();
-                    self.prepared = Some(self.make_peer()?);
-                }
-                Ok(())
-            }
+            MediaCommand::Close => self.close(connection),
         }
     }
 
-    /// Takes the prepared peer for this call, in place of any other.
-    fn begin(&mut self, session: &SessionId) -> Result<&Peer, MediaError> {
-        self.close();
-        let mut peer = match self.prepared.take() {
-            Some(peer) => peer,
-            None => self.make_peer()?,
-        };
-        peer.assign(session.clone(), &self.gate);
+    fn begin(&mut self, connection: &Connection) -> Result<&Peer, MediaError> {
+        if self.is_update(connection) {
+            self.next = None;
+            let peer = self.take_peer(connection)?;
+            return Ok(self.next.insert(peer));
+        }
+        self.close_all();
+        let mut peer = self.take_peer(connection)?;
+        if let Some(devices) = peer.take_devices() {
+            self.gate.attach(devices);
+        }
         Ok(self.current.insert(peer))
     }
 
-    fn peer(&self, session: &SessionId) -> Option<&Peer> {
-        self.current.as_ref().filter(|peer| peer.belongs_to(session))
+    /// Whether this is a later connection of the call that is on.
+    fn is_update(&self, connection: &Connection) -> bool {
+        let current = self.current.as_ref().and_then(Peer::connection);
+        current.is_some_and(|now| now.session == connection.session && now.generation < connection.generation)
     }
 
-    fn peer_mut(&mut self, session: &SessionId) -> Option<&mut Peer> {
-        self.current.as_mut().filter(|peer| peer.belongs_to(session))
+    /// The prepared peer, or a new one, for this connection.
+    fn take_peer(&mut self, connection: &Connection) -> Result<Peer, MediaError> {
+        let peer = match self.prepared.take() {
+            Some(peer) => peer,
+            None => self.make_peer()?,
+        };
+        peer.assign(connection.clone());
+        Ok(peer)
+    }
+
+    fn peer(&mut self, connection: &Connection) -> Option<&mut Peer> {
+        let peers = [&mut self.current, &mut self.next];
+        peers.into_iter().flatten().find(|peer| peer.connection() == Some(connection))
     }
 
     fn make_peer(&self) -> Result<Peer, MediaError> {
         Peer::new(&self.options, &self.ends, self.gate.passes(), &self.events)
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, connection: &Connection) -> Result<(), MediaError> {
+        if is(&self.next, connection) {
+            self.next = None;
+        } else if is(&self.current, connection) {
+            if self.next.is_some() {
+                self.move_on();
+            } else {
+                self.close_all();
+                self.prepared = Some(self.make_peer()?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the devices to the next connection, and tears the current one down.
+    fn move_on(&mut self) {
+        if let Some(devices) = self.next.as_mut().and_then(Peer::take_devices) {
+            self.gate.hand_over(devices);
+        }
+        self.current = self.next.take();
+    }
+
+    fn close_all(&mut self) {
+        self.next = None;
         if let Some(peer) = self.current.take() {
             self.gate.detach();
             drop(peer);
         }
     }
+}
+
+fn is(peer: &Option<Peer>, connection: &Connection) -> bool {
+    peer.as_ref().and_then(Peer::connection) == Some(connection)
 }
 
 /// The loopback address, on a machine that has no other: its page can talk to it all the same.

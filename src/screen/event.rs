@@ -85,6 +85,22 @@ pub enum Event {
         audiosend: bool,
         /// It sends a picture while unpaused.
         videosend: bool,
+        /// It keeps back what it hears while its owner speaks.
+        holding: bool,
+        /// How many seconds it is behind what is said.
+        behind: u32,
+    },
+    /// What the two sides say by the server is sealed: only they can read it.
+    Sealed {
+        /// Four words that both sides have while nobody sits between them.
+        words: String,
+    },
+    /// Something in the server's keeping is not what it claims to be; nothing came of it.
+    Suspicious {
+        /// What it is, in plain words.
+        message: String,
+        /// What to do about it.
+        hint: String,
     },
     /// This side's gate closed or opened.
     Paused {
@@ -185,6 +201,8 @@ pub enum CallState {
     Connecting,
     /// Up.
     Connected,
+    /// It was up, and is being made anew.
+    Reconnecting,
     /// Hung up here, not yet acknowledged.
     Ending,
 }
@@ -201,8 +219,12 @@ pub enum Ending {
     NoAnswer,
     /// Answered, but no way between the two was found in time.
     NoConnection,
-    /// The other side fell silent: closed, crashed or off the network.
+    /// The other side fell silent: crashed, asleep or off the network.
     FarGone,
+    /// The other side closed its page or program.
+    FarClosed,
+    /// The other side could not go on with it.
+    FarFailed,
     /// The media gave up.
     Failed,
 }

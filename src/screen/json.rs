@@ -93,7 +93,7 @@ mod tests {
             Event::Line { state: LineState::Connecting, retry_ms: None },
             Event::Line { state: LineState::Taken, retry_ms: None },
             Event::Far { here: true },
-            Event::FarProps { paused: true, audiosend: false, videosend: true },
+            Event::FarProps { paused: true, audiosend: false, videosend: true, holding: false, behind: 0 },
             Event::Paused { paused: false },
             Event::Muted { microphone: true, camera: false },
             Event::Level { own: Some(-12.5), far: None },

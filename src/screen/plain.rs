@@ -49,7 +49,10 @@ pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<St
         Event::Call { state: CallState::Calling, .. } => format!("calling {name}"),
         Event::Call { state: CallState::Connecting, .. } => "connecting".to_owned(),
         Event::Call { state: CallState::Connected, .. } => format!("connected to {name}"),
+        Event::Call { state: CallState::Reconnecting, .. } => "connection lost: the call goes on when it is back".to_owned(),
         Event::Call { state: CallState::Ending, .. } => "hanging up".to_owned(),
+        Event::Suspicious { message, hint } => noticed(message, Some(hint)),
+        Event::Sealed { .. } => return None,
         Event::Level { .. } | Event::Tone { .. } | Event::Picture { .. } => return None,
         Event::Volume { percent } => format!("volume {percent} %"),
         Event::Ended => "ended".to_owned(),
@@ -138,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_the_other_side_repeats_is_told_once() {
-        let props = Event::FarProps { paused: true, audiosend: true, videosend: true };
+        let props = Event::FarProps { paused: true, audiosend: true, videosend: true, holding: false, behind: 0 };
         let mut status = Status { name: "tim".into(), ..Status::default() };
         let before = status.clone();
         status.handle(&props);

@@ -111,7 +111,7 @@ impl Status {
             Event::Refused => self.notice(refused().to_owned(), Some(refused_hint().to_owned())),
             Event::Line { state, .. } => self.line = *state,
             Event::Far { here } => self.far_here = *here,
-            Event::FarProps { paused, audiosend, videosend } => {
+            Event::FarProps { paused, audiosend, videosend, .. } => {
                 let (paused, audiosend, videosend) = (*paused, *audiosend, *videosend);
                 self.far_props = Some(FarProps { paused, audiosend, videosend });
             }
@@ -125,7 +125,8 @@ impl Status {
                 self.far_level = far.or(self.far_level);
             }
             Event::Volume { percent } => self.volume = *percent,
-            Event::Tone { .. } | Event::Picture { .. } | Event::Ended => {}
+            Event::Suspicious { message, hint } => self.notice(message.clone(), Some(hint.clone())),
+            Event::Sealed { .. } | Event::Tone { .. } | Event::Picture { .. } | Event::Ended => {}
         }
     }
 
@@ -144,6 +145,7 @@ impl Status {
             }
             (CallState::Connected, false) => (Mood::Open, "talking".into()),
             (CallState::Connected | CallState::Connecting, true) => (Mood::Paused, PRESS_SPACE.into()),
+            (CallState::Reconnecting, _) => (Mood::Trouble, "connection lost — the call goes on when it is back".into()),
             (CallState::Idle, _) => self.headline_idle(),
         }
     }
@@ -213,6 +215,7 @@ impl Status {
                 }
             }
             CallState::Calling | CallState::Connecting | CallState::Connected => self.last_ending = None,
+            CallState::Reconnecting => self.far_level = None,
             CallState::Ending => {}
         }
     }
@@ -229,6 +232,8 @@ pub(super) fn ending(name: &str, reason: Ending, message: Option<&str>) -> Strin
         (Ending::NoAnswer, None) => format!("{name} did not answer"),
         (Ending::NoConnection, None) => format!("no connection to {name} was found"),
         (Ending::FarGone, None) => format!("{name} is gone"),
+        (Ending::FarClosed, None) => format!("{name} has left"),
+        (Ending::FarFailed, None) => format!("{name} cannot take the call at the moment"),
         (Ending::Failed, None) => "the connection failed".into(),
     }
 }
@@ -300,7 +305,7 @@ mod tests {
 
     #[test]
     fn presence_says_what_the_other_side_does() {
-        let props = |paused, audiosend| Event::FarProps { paused, audiosend, videosend: true };
+        let props = |paused, audiosend| Event::FarProps { paused, audiosend, videosend: true, holding: false, behind: 0 };
         assert_eq!(status(&[]).presence(), "tim is not here");
         assert_eq!(status(&[HERE]).presence(), "tim is here");
         assert_eq!(status(&[HERE, props(true, true)]).presence(), "tim is here, paused");

@@ -7,11 +7,38 @@
 #[path = "../media/pair.rs"]
 mod pair;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use pair::Pair;
 use twocan::conversation::Gate;
 
+/// One at a time, or each would count what the other holds.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn twenty_updates_of_one_call_leave_nothing_behind() {
+    let _alone = alone();
+    let mut pair = Pair::connected();
+    pair.set_gate(0, Gate::Open);
+    pair.set_gate(1, Gate::Open);
+    pair.hear(1, 440.0);
+    pair.hear(0, 660.0);
+    let mut begun = None;
+    for update in 0..30 {
+        pair.update(update % 2);
+        if update == 9 {
+            begun = Some(footprint());
+        }
+    }
+    compare(&begun.unwrap(), &footprint());
+}
+
 #[test]
 fn fifty_calls_in_one_process_leave_nothing_behind() {
+    let _alone = alone();
     let mut pair = Pair::new();
     let mut begun = None;
     for call in 0..50 {
@@ -26,7 +53,11 @@ fn fifty_calls_in_one_process_leave_nothing_behind() {
             begun = Some(footprint());
         }
     }
-    let (begun, ended) = (begun.unwrap(), footprint());
+    compare(&begun.unwrap(), &footprint());
+}
+
+fn compare(begun: &Footprint, ended: &Footprint) {
+    println!("{begun:?} {ended:?}");
     assert!(ended.descriptors <= begun.descriptors + 8, "{begun:?} {ended:?}");
     assert!(ended.threads <= begun.threads + 8, "{begun:?} {ended:?}");
     assert!(ended.resident_kib <= begun.resident_kib + 8 * 1024, "{begun:?} {ended:?}");

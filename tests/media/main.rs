@@ -5,9 +5,9 @@
 
 mod pair;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use pair::{LIMIT, Pair};
+use pair::{LIMIT, Pair, Update};
 use twocan::{
     call::{MediaCommand, MediaEvent},
     conversation::{Gate, Switch, Track},
@@ -173,4 +173,22 @@ fn the_media_let_go_of_everything_within_their_time() {
     let begun = Instant::now();
     drop(pair);
     assert!(begun.elapsed() < LIMIT);
+}
+
+#[test]
+fn an_update_moves_the_sound_to_a_new_connection_and_hardly_interrupts_it() {
+    let mut pair = Pair::connected();
+    pair.set_gate(0, Gate::Open);
+    pair.set_gate(1, Gate::Open);
+    pair.hear(1, 440.0);
+    pair.hear(0, 660.0);
+    let mut updates: Vec<Update> = (0..10).map(|update| pair.update(update % 2)).collect();
+    updates.sort_by_key(|update| update.gap);
+    let gap = updates[updates.len() / 2].gap;
+    updates.sort_by_key(|update| update.took);
+    let took = updates[updates.len() / 2].took;
+    println!("median of 10 updates: {took:?} until the next connection stands, {gap:?} between two frames of sound");
+    println!("{updates:?}");
+    pair.see(1, [255, 0, 0]);
+    assert!(gap < Duration::from_millis(200), "{updates:?}");
 }

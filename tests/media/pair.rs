@@ -6,7 +6,7 @@ use std::{
 };
 
 use twocan::{
-    call::{MediaCommand, MediaEvent},
+    call::{Connection, MediaCommand, MediaEvent},
     conversation::Gate,
     ids::SessionId,
     media::{Choice, Event, Media, Options},
@@ -19,13 +19,22 @@ pub const LIMIT: Duration = Duration::from_secs(10);
 
 pub struct Pair {
     pub sides: [Side; 2],
-    pub session: SessionId,
+    pub connection: Connection,
     calls: u64,
 }
 
 pub struct Side {
     pub media: Media,
     pub events: rt::Receiver<Event>,
+}
+
+/// How an update went.
+#[derive(Debug)]
+pub struct Update {
+    /// From its beginning until both channels were open.
+    pub took: Duration,
+    /// The longest time between the ends of two frames of sound at either side; 20 ms when there is none.
+    pub gap: Duration,
 }
 
 impl Side {
@@ -57,6 +66,7 @@ impl Side {
             match self.events.try_recv() {
                 Ok(event) if fits(&event) => return event,
                 Ok(Event::Unusable(error)) => panic!("{error}"),
+                Ok(Event::Notice(error)) => panic!("{error}"),
                 Ok(Event::Call(_, MediaEvent::Failed(why))) => panic!("waiting for {what}: {why}"),
                 Ok(_) => {}
                 Err(_) if Instant::now() > until => panic!("waited in vain for {what}"),
@@ -81,7 +91,7 @@ impl Side {
 impl Pair {
     pub fn new() -> Self {
         let sides = [Side::new("440", "red"), Side::new("660", "blue")];
-        Self { sides, session: SessionId::from_bits(0), calls: 0 }
+        Self { sides, connection: Connection::first(SessionId::from_bits(0)), calls: 0 }
     }
 
     pub fn connected() -> Self {
@@ -107,9 +117,42 @@ impl Pair {
         }
     }
 
+    /// Lets `offerer` put a new connection in the place of the one that is up, as an UPDATE does: each side closes the
+    /// last as soon as the channel of the next is open. Ends when both sides have heard 20 frames over the next.
+    pub fn update(&mut self, offerer: usize) -> Update {
+        let begun = Instant::now();
+        let last = self.connection.clone();
+        self.connection.generation += 1;
+        self.command(offerer, MediaCommand::Offer);
+        let mut opened = [None; 2];
+        let mut frames = [0; 2];
+        let mut last_frame = [None; 2];
+        let mut gap = [Duration::ZERO; 2];
+        while opened.contains(&None) || frames.iter().any(|frames| *frames < 20) {
+            assert!(begun.elapsed() < LIMIT, "not updated: {opened:?}, heard {frames:?}");
+            for side in [0, 1] {
+                while let Ok(event) = self.sides[side].events.try_recv() {
+                    if matches!(event, Event::Tone(Some(_))) {
+                        let now = Instant::now();
+                        let before = last_frame[side].replace(now).unwrap_or(now);
+                        gap[side] = gap[side].max(now - before);
+                        frames[side] += usize::from(opened != [None; 2] && opened.iter().flatten().all(|at| *at < now));
+                    } else if self.carry(side, event) {
+                        opened[side] = Some(Instant::now());
+                        frames = [0; 2];
+                        self.sides[side].media.call(last.clone(), MediaCommand::Close);
+                    }
+                }
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        let opened = opened.map(|at| at.unwrap() - begun);
+        Update { took: opened[0].max(opened[1]), gap: gap[0].max(gap[1]) }
+    }
+
     fn carry(&mut self, from: usize, event: Event) -> bool {
-        let Event::Call(session, event) = event else { return false };
-        if session != self.session {
+        let Event::Call(connection, event) = event else { return false };
+        if connection != self.connection {
             return false;
         }
         let command = match event {
@@ -117,7 +160,7 @@ impl Pair {
             MediaEvent::Described(SdpType::Answer, sdp) => MediaCommand::TakeAnswer(sdp),
             MediaEvent::Candidate(candidate) => MediaCommand::AddCandidate(candidate),
             MediaEvent::DataOpen => return true,
-            MediaEvent::DataText(_) => return false,
+            MediaEvent::DataText(_) | MediaEvent::Disconnected => return false,
             MediaEvent::Closed => panic!("closed"),
             MediaEvent::Failed(why) => panic!("{why}"),
         };
@@ -126,7 +169,7 @@ impl Pair {
     }
 
     pub fn command(&self, side: usize, command: MediaCommand) {
-        self.sides[side].media.call(self.session.clone(), command);
+        self.sides[side].media.call(self.connection.clone(), command);
     }
 
     pub fn set_gate(&self, side: usize, gate: Gate) {
@@ -135,7 +178,7 @@ impl Pair {
 
     pub fn next_session(&mut self) {
         self.calls += 1;
-        self.session = SessionId::from_bits(self.calls);
+        self.connection = Connection::first(SessionId::from_bits(self.calls));
     }
 
     pub fn close(&self) {

@@ -4,12 +4,10 @@
 
 use serde_json::{Value, json};
 use twocan::{
-    call::{self, Body, Heartbeat, Signal, Turn},
-    conversation::Message,
+    call::{self, Body, Connection, Heartbeat, Signal, Turn},
     ids::{ConversationId, InstanceId},
     invite::{Link, LinkError},
-    negotiation::SdpType,
-    pairing::{Bond, PairingKey, Step},
+    negotiation::Sdp,
     rendezvous::ServerLine,
 };
 
@@ -80,37 +78,32 @@ fn links_are_read_alike() {
 }
 
 #[test]
-fn proofs_are_made_alike() {
-    for proof in list(&vectors("pairing"), "proofs") {
-        let key: PairingKey = text(&proof["key"]).parse().unwrap();
-        let bond = Bond {
-            step: if proof["label"] == "accept" { Step::Accept } else { Step::Accepted },
-            conversation: &text(&proof["convo"]).parse().unwrap(),
-            from: &text(&proof["from"]).parse().unwrap(),
-            to: &text(&proof["to"]).parse().unwrap(),
-        };
-        assert_eq!(key.prove(bond), text(&proof["proof"]));
-    }
-}
-
-#[test]
 fn what_two_sides_say_by_the_server_is_read_alike() {
-    check("negotiation", "text", |text| match Message::parse(text).ok()? {
-        Message::Accept(proof) => Some(json!({ "type": "accept", "proof": proof })),
-        Message::Accepted(proof) => Some(json!({ "type": "accepted", "proof": proof })),
-        Message::Refused => Some(json!({ "type": "refused" })),
-        Message::Call(session, Signal::Description(kind, sdp)) => {
-            let kind = if kind == SdpType::Offer { "offer" } else { "answer" };
-            Some(json!({ "type": kind, "sdp": sdp.as_str(), "sessid": session.as_str() }))
-        }
-        Message::Call(session, Signal::Candidate(candidate)) => Some(json!({
+    check("negotiation", "text", |text| match Signal::parse(text).ok()? {
+        Signal::Candidate(Connection { session, generation }, candidate) => Some(json!({
             "type": "candidate",
             "candidate": candidate.candidate,
             "sdpMid": candidate.mid,
             "sdpMLineIndex": candidate.m_line_index,
             "sessid": session.as_str(),
+            "generation": generation,
         })),
-        Message::Call(session, Signal::Cancel) => Some(json!({ "type": "cancel", "sessid": session.as_str() })),
+        Signal::Message(call::Message { session, turn, body }) => {
+            let (session, response) = (session.as_str(), turn == Turn::Response);
+            let described = |kind, generation, sdp: &Sdp, props| {
+                json!({
+                    "type": kind, "sessid": session, "resp": response,
+                    "generation": generation, "sdp": sdp.as_str(), "props": props,
+                })
+            };
+            match body {
+                Body::Setup { sdp, props } => Some(described("setup", 0, &sdp, props)),
+                Body::Update { generation, sdp, props } => Some(described("update", generation, &sdp, props)),
+                Body::Cancel => Some(json!({ "type": "cancel", "sessid": session, "resp": response })),
+                Body::Reject => Some(json!({ "type": "reject", "sessid": session, "resp": response })),
+                Body::PropSync(_) | Body::Hangup => None,
+            }
+        }
     });
 }
 
@@ -129,7 +122,7 @@ fn what_two_sides_say_on_the_data_channel_is_read_alike() {
                 Some(json!({ "type": "propsync", "sessid": session, "resp": response, "props": props }))
             }
             Body::Hangup => Some(json!({ "type": "hangup", "sessid": session, "resp": response })),
-            Body::Cancel => None,
+            Body::Setup { .. } | Body::Update { .. } | Body::Cancel | Body::Reject => None,
         }
     });
 }

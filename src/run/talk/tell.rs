@@ -7,6 +7,7 @@ use crate::{
     invite::Invite,
     media::{self, Picture, Side},
     rt,
+    seal::Suspicion,
     screen::{
         Event as Shown,
         event::{CallState, CodeEnd, Ending as ShownEnding, LineState as ShownLine},
@@ -37,6 +38,8 @@ pub(super) fn conversation(event: Event, code: Option<&Invite>, home: &Home, mut
         },
         Event::Paired => Shown::Paired,
         Event::Refused => Shown::Refused,
+        Event::Sealed(words) => Shown::Sealed { words: words.to_string() },
+        Event::Suspicious(suspicion) => suspicious(suspicion),
         Event::Far(presence) => Shown::Far { here: presence == Presence::Here },
         Event::FarProps(props) => far_props(&props),
         Event::Gate(gate) => Shown::Paused { paused: gate == Gate::Closed },
@@ -81,7 +84,27 @@ fn line(state: LineState) -> Shown {
 
 fn far_props(props: &Props) -> Shown {
     let is = |name: &str| props.get(name).is_some_and(|value| value == "true");
-    Shown::FarProps { paused: is("paused"), audiosend: is("audiosend"), videosend: is("videosend") }
+    Shown::FarProps {
+        paused: is("paused"),
+        audiosend: is("audiosend"),
+        videosend: is("videosend"),
+        holding: is("holding"),
+        behind: props.get("behind").and_then(|seconds| seconds.parse().ok()).unwrap_or_default(),
+    }
+}
+
+fn suspicious(suspicion: Suspicion) -> Shown {
+    let (message, hint) = match suspicion {
+        Suspicion::Forged => (
+            "something came in the other side's name that it did not send; it was thrown away",
+            "the server, or somebody on the way, meddles; nothing that you say reaches it",
+        ),
+        Suspicion::Silent => (
+            "somebody is there under the other side's name, and does not prove to be it; nothing is sent there",
+            "if this lasts: has the other side lost its files, or is the link an old one? Then pair once more",
+        ),
+    };
+    Shown::Suspicious { message: message.into(), hint: hint.into() }
 }
 
 fn call(phase: Phase, ending: Option<Ending>) -> Shown {
@@ -90,6 +113,7 @@ fn call(phase: Phase, ending: Option<Ending>) -> Shown {
         Phase::Calling => CallState::Calling,
         Phase::Connecting => CallState::Connecting,
         Phase::Connected => CallState::Connected,
+        Phase::Reconnecting => CallState::Reconnecting,
         Phase::Ending => CallState::Ending,
     };
     let (reason, message) = match ending {
@@ -101,7 +125,13 @@ fn call(phase: Phase, ending: Option<Ending>) -> Shown {
             Some(ShownEnding::NoConnection),
             Some("no way through to the other side was found; a TURN server may help (--turn)".into()),
         ),
-        Some(Ending::FarGone) => (Some(ShownEnding::FarGone), Some("the other side is gone".into())),
+        Some(Ending::FarGone) => {
+            (Some(ShownEnding::FarGone), Some("the other side is gone; the call goes on when it is back".into()))
+        }
+        Some(Ending::FarClosed) => (Some(ShownEnding::FarClosed), Some("the other side has left".into())),
+        Some(Ending::FarFailed) => {
+            (Some(ShownEnding::FarFailed), Some("the other side cannot take the call at the moment".into()))
+        }
         Some(Ending::Failed(why)) => (Some(ShownEnding::Failed), Some(why)),
     };
     Shown::Call { state, reason, message }
