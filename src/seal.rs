@@ -11,7 +11,7 @@ mod keys;
 mod noise;
 mod words;
 
-pub use channel::Channel;
+pub use channel::{BEGIN_INTERVAL, Channel, HANDSHAKE_JITTER, HANDSHAKE_LIMIT, LATE_LIMIT, SILENCE_LIMIT};
 pub use exchange::{Input, Order, Output, Setup, Suspicion, Trust};
 pub use frame::{Frame, FrameError, PLAINTEXT_LIMIT, Pattern, Step};
 pub use keys::{NotAKey, PublicKey, SecretKey};
