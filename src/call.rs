@@ -376,6 +376,3 @@ impl Call {
         tracing::debug!(state = self.state.name(), what, "out of turn, dropped");
     }
 }
-
-#[cfg(test)]
-mod tests;

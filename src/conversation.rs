@@ -19,8 +19,8 @@ pub use wish::{RETURN_LIMIT, TRIES};
 use crate::{
     call::{self, Call, Ending, Phase, Precedence, Props},
     ids::{ConversationId, InstanceId, PeerUid, SessionId},
-    rendezvous::{ClientLine, ServerLine, UID_TAKEN},
     pairing::SpentCode,
+    rendezvous::{ClientLine, ServerLine, UID_TAKEN},
     seal::{self, Channel, Order, PublicKey, Trust},
 };
 use backoff::Backoff;

@@ -1,7 +1,7 @@
-//! The key in a code, and the proof that a side holds it.
+//! The key in a code, and what is left of it once it is used.
 //!
 //! The key travels in the fragment of a link, which browsers keep to themselves, and on a QR code: never through the
-//! server. Both sides prove that they hold it without saying it, bound to the conversation and to who speaks to whom.
+//! server. It seals one pairing; afterwards its owner can only prove that it is used.
 
 use std::{fmt, str::FromStr};
 
@@ -33,28 +33,6 @@ pub struct SpentCode(Zeroizing<[u8; 32]>);
 #[error("a spent code is 43 characters of base64url")]
 pub struct NotASpentCode;
 
-/// Which of the two messages of a pairing a proof belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// From the side that read the code.
-    Accept,
-    /// From the side that showed it.
-    Accepted,
-}
-
-/// What a proof is bound to, besides the key.
-#[derive(Debug, Clone, Copy)]
-pub struct Bond<'a> {
-    /// Which message carries it.
-    pub step: Step,
-    /// The conversation that is being paired.
-    pub conversation: &'a ConversationId,
-    /// The side that proves.
-    pub from: &'a InstanceId,
-    /// The side it proves to.
-    pub to: &'a InstanceId,
-}
-
 impl PairingKey {
     /// The key made of these 32 random bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
@@ -64,19 +42,6 @@ impl PairingKey {
     /// The key as it stands in a link: 43 characters of base64url. It is a secret: keep it out of logs and arguments.
     pub fn reveal(&self) -> Zeroizing<String> {
         Zeroizing::new(BASE64URL_NOPAD.encode(self.0.as_slice()))
-    }
-
-    /// The proof that its sender holds this key: 43 characters of base64url.
-    pub fn prove(&self, bond: Bond<'_>) -> String {
-        BASE64URL_NOPAD.encode(&self.mac(bond).finalize().into_bytes())
-    }
-
-    /// Whether `proof` was made with this key for this bond; takes the same time whatever it holds.
-    pub fn verify(&self, bond: Bond<'_>, proof: &str) -> bool {
-        match BASE64URL_NOPAD.decode(proof.as_bytes()) {
-            Ok(bytes) => self.mac(bond).verify_slice(&bytes).is_ok(),
-            Err(_) => false,
-        }
     }
 
     /// What may be kept of the code once its key is erased.
@@ -97,16 +62,6 @@ impl PairingKey {
 
     pub(crate) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
-    }
-
-    fn mac(&self, Bond { step, conversation, from, to }: Bond<'_>) -> Hmac<Sha256> {
-        let label = match step {
-            Step::Accept => "accept",
-            Step::Accepted => "accepted",
-        };
-        let mut mac = keyed(&self.0);
-        mac.update(format!("twocan 1 {label}\n{conversation}\n{from}\n{to}\n").as_bytes());
-        mac
     }
 }
 
@@ -166,24 +121,6 @@ fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn bond<'a>(c: &'a ConversationId, from: &'a InstanceId, to: &'a InstanceId, step: Step) -> Bond<'a> {
-        Bond { step, conversation: c, from, to }
-    }
-
-    #[test]
-    fn a_proof_convinces_only_for_its_own_bond_and_key() {
-        let (c, a, b) = (ConversationId::from_bits(1), InstanceId::from_bits(2), InstanceId::from_bits(3));
-        let other = ConversationId::from_bits(9);
-        let key = PairingKey::from_bytes([7; 32]);
-        let proof = key.prove(bond(&c, &a, &b, Step::Accept));
-        assert!(key.verify(bond(&c, &a, &b, Step::Accept), &proof));
-        assert!(!key.verify(bond(&c, &a, &b, Step::Accepted), &proof));
-        assert!(!key.verify(bond(&c, &b, &a, Step::Accept), &proof));
-        assert!(!key.verify(bond(&other, &a, &b, Step::Accept), &proof));
-        assert!(!PairingKey::from_bytes([8; 32]).verify(bond(&c, &a, &b, Step::Accept), &proof));
-        assert!(!key.verify(bond(&c, &a, &b, Step::Accept), ""));
-    }
 
     #[test]
     fn a_key_survives_the_round_trip_and_never_shows_in_debug() {

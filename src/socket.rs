@@ -20,8 +20,8 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    rendezvous::MESSAGE_LIMIT,
     invite::Origin,
+    rendezvous::MESSAGE_LIMIT,
     rt::{self, Receiver, Sender},
 };
 

@@ -193,11 +193,7 @@ impl std::fmt::Display for Signal {
         match self {
             Self::Message(message) => message.fmt(f),
             Self::Candidate(Connection { session, generation }, candidate) => {
-                let ice = IceFields {
-                    candidate: candidate.clone(),
-                    sessid: session.clone(),
-                    generation: *generation,
-                };
+                let ice = IceFields { candidate: candidate.clone(), sessid: session.clone(), generation: *generation };
                 f.write_str(&serde_json::to_string(&Ice { ice }).map_err(|_| std::fmt::Error)?)
             }
         }

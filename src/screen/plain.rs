@@ -49,7 +49,9 @@ pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<St
         Event::Call { state: CallState::Calling, .. } => format!("calling {name}"),
         Event::Call { state: CallState::Connecting, .. } => "connecting".to_owned(),
         Event::Call { state: CallState::Connected, .. } => format!("connected to {name}"),
-        Event::Call { state: CallState::Reconnecting, .. } => "connection lost: the call goes on when it is back".to_owned(),
+        Event::Call { state: CallState::Reconnecting, .. } => {
+            "connection lost: the call goes on when it is back".to_owned()
+        }
         Event::Call { state: CallState::Ending, .. } => "hanging up".to_owned(),
         Event::Suspicious { message, hint } => noticed(message, Some(hint)),
         Event::Sealed { .. } => return None,

@@ -145,7 +145,9 @@ impl Status {
             }
             (CallState::Connected, false) => (Mood::Open, "talking".into()),
             (CallState::Connected | CallState::Connecting, true) => (Mood::Paused, PRESS_SPACE.into()),
-            (CallState::Reconnecting, _) => (Mood::Trouble, "connection lost — the call goes on when it is back".into()),
+            (CallState::Reconnecting, _) => {
+                (Mood::Trouble, "connection lost — the call goes on when it is back".into())
+            }
             (CallState::Idle, _) => self.headline_idle(),
         }
     }
@@ -305,7 +307,8 @@ mod tests {
 
     #[test]
     fn presence_says_what_the_other_side_does() {
-        let props = |paused, audiosend| Event::FarProps { paused, audiosend, videosend: true, holding: false, behind: 0 };
+        let props =
+            |paused, audiosend| Event::FarProps { paused, audiosend, videosend: true, holding: false, behind: 0 };
         assert_eq!(status(&[]).presence(), "tim is not here");
         assert_eq!(status(&[HERE]).presence(), "tim is here");
         assert_eq!(status(&[HERE, props(true, true)]).presence(), "tim is here, paused");

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use twocan::{
     bookmarks::{Bookmark, Bookmarks},
     ids::{ConversationId, InstanceId},
+    seal::SecretKey,
 };
 
 struct Home {
@@ -35,8 +36,10 @@ impl Home {
 
     fn with(self, bits: u128, name: &str) -> Self {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
-        let mut bookmark = Bookmark::new(id(bits), InstanceId::from_bits(bits), name.parse().unwrap(), now);
+        let key = SecretKey::from_bytes([5; 32]);
+        let mut bookmark = Bookmark::new(id(bits), InstanceId::from_bits(bits), key, name.parse().unwrap(), now);
         bookmark.far = Some(InstanceId::from_bits(99));
+        bookmark.far_key = Some(SecretKey::from_bytes([6; 32]).public());
         bookmark.last_talked = Some(now - 7200);
         self.bookmarks().create(&bookmark).unwrap();
         self

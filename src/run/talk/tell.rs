@@ -7,11 +7,11 @@ use crate::{
     invite::Invite,
     media::{self, Picture, Side},
     rt,
-    seal::Suspicion,
     screen::{
         Event as Shown,
         event::{CallState, CodeEnd, Ending as ShownEnding, LineState as ShownLine},
     },
+    seal::Suspicion,
 };
 
 /// What this side keeps back even while unpaused.

@@ -428,7 +428,8 @@ mod tests {
     const HERE: Event = Event::Far { here: true };
     const UNPAUSED: Event = Event::Paused { paused: false };
     const CONNECTED: Event = Event::Call { state: CallState::Connected, reason: None, message: None };
-    const FAR_PAUSED: Event = Event::FarProps { paused: true, audiosend: true, videosend: true, holding: false, behind: 0 };
+    const FAR_PAUSED: Event =
+        Event::FarProps { paused: true, audiosend: true, videosend: true, holding: false, behind: 0 };
 
     fn code() -> Event {
         Event::Code { link: LINK.into(), local: None }
