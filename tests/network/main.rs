@@ -3,12 +3,22 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
 #![allow(clippy::disallowed_methods, reason = "a test waits by the real clock")]
 
+#[allow(dead_code, reason = "the pair is shared with the media tests, which use more of it")]
+#[path = "../media/pair.rs"]
+mod pair;
+
 use std::{
     process::Command,
     time::{Duration, Instant},
 };
 
-use twocan::{network, rt};
+use pair::Pair;
+use twocan::{
+    call::{MediaCommand, MediaEvent},
+    conversation::Gate,
+    media::Event,
+    network, rt,
+};
 
 /// How long a change may take to be noticed.
 const SOON: Duration = Duration::from_secs(5);
@@ -42,6 +52,13 @@ fn ip(arguments: &str) {
     assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// The loopback and a link without an address.
+fn with_link() {
+    for line in ["link set lo up", "link add lan0 type veth peer name lan1", "link set lan0 up", "link set lan1 up"] {
+        ip(line);
+    }
+}
+
 /// Waits for a change, and makes sure that none follows it.
 async fn is_told_once(changes: &rt::Receiver<()>, what: &str) {
     let begun = Instant::now();
@@ -59,9 +76,7 @@ fn every_change_of_addresses_and_routes_is_told_once() {
     if !is_apart("every_change_of_addresses_and_routes_is_told_once") {
         return;
     }
-    for line in ["link set lo up", "link add lan0 type veth peer name lan1", "link set lan0 up", "link set lan1 up"] {
-        ip(line);
-    }
+    with_link();
     let course = async {
         let (sender, changes) = rt::channel(16);
         let watch = network::watch(sender);
@@ -88,4 +103,39 @@ fn every_change_of_addresses_and_routes_is_told_once() {
         assert!(rt::timeout(SOON, changes.recv()).await.is_some_and(|end| end.is_err()), "it ends with its handle");
     };
     rt::run(course).unwrap();
+}
+
+#[test]
+fn an_update_goes_on_over_the_address_that_has_come_when_the_first_is_gone() {
+    if !is_apart("an_update_goes_on_over_the_address_that_has_come_when_the_first_is_gone") {
+        return;
+    }
+    with_link();
+    ip("addr add 10.9.0.1/24 dev lan0");
+    let mut pair = Pair::anywhere();
+    pair.connect(0);
+    pair.set_gate(0, Gate::Open);
+    pair.set_gate(1, Gate::Open);
+    pair.hear(1, 440.0);
+    ip("addr add 10.9.0.2/24 dev lan0");
+    ip("addr del 10.9.0.1/24 dev lan0");
+    pair.hear_nothing_more(1);
+    pair.update(1);
+    pair.hear(1, 440.0);
+    pair.hear(0, 660.0);
+}
+
+#[test]
+fn a_machine_that_had_no_network_at_first_uses_the_one_that_comes() {
+    if !is_apart("a_machine_that_had_no_network_at_first_uses_the_one_that_comes") {
+        return;
+    }
+    with_link();
+    let pair = Pair::anywhere();
+    ip("addr add 10.9.0.1/24 dev lan0");
+    pair.command(0, MediaCommand::Offer);
+    pair.sides[0].wait(
+        "a candidate on the network",
+        |event| matches!(event, Event::Call(_, MediaEvent::Candidate(found)) if found.candidate.contains(" 10.9.0.1 ")),
+    );
 }
