@@ -17,6 +17,7 @@
 //! Shell:
 //!
 //! - [`rt`]: tasks, timers, channels; [`socket`]: the client's connection to the server
+//! - [`network`]: whether this machine's addresses and routes have changed
 //! - [`media`]: sound and picture behind a gate
 //! - [`server`]: the rendezvous and the page on one port
 //! - [`bookmarks`], [`config`]: files; [`cli`], [`exit`], [`screen`]: what a person or a script sees
@@ -47,6 +48,8 @@ pub mod config;
 pub mod exit;
 #[cfg(feature = "shell")]
 pub mod media;
+#[cfg(feature = "shell")]
+pub mod network;
 #[cfg(feature = "shell")]
 pub mod rt;
 #[cfg(feature = "shell")]

@@ -1,6 +1,7 @@
 //! The thread that makes, connects and tears down peers: one for a call, and a second while it moves to the next.
 
 use std::{
+    net::{IpAddr, Ipv4Addr},
     sync::mpsc::{self, Receiver},
     thread::{self, JoinHandle},
 };
@@ -76,8 +77,8 @@ struct Worker {
     ends: Ends,
     gate: gate::Handle,
     events: Sender<Event>,
-    /// Made ahead, so that the first sound need not wait for it.
-    prepared: Option<Peer>,
+    /// Made ahead, so that the first sound need not wait for it; with the address that it keeps to.
+    prepared: Option<(Option<IpAddr>, Peer)>,
     /// The one that has the devices.
     current: Option<Peer>,
     /// A later one of the same call, which gets the devices when the current one is closed.
@@ -85,20 +86,19 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(mut options: Options, gate: gate::Handle, events: Sender<Event>) -> Result<Self, MediaError> {
+    fn new(options: Options, gate: gate::Handle, events: Sender<Event>) -> Result<Self, MediaError> {
         gst::init().map_err(|error| MediaError::Start(error.to_string()))?;
         if let Some(missing) = NEEDED.into_iter().find(|name| gst::ElementFactory::find(name).is_none()) {
             return Err(MediaError::Missing(missing));
         }
         // Makes the process's DTLS key, which takes a tenth of a second and more; it lasts.
         drop(gst::ElementFactory::make("dtlsdec").build());
-        options.address = options.address.or_else(only_loopback);
         let (ends, inventory, notices) = devices::choose(&options);
         for notice in notices {
             let _ = events.try_send(Event::Notice(notice));
         }
         let mut worker = Self { options, ends, gate, events, prepared: None, current: None, next: None };
-        worker.prepared = Some(worker.make_peer()?);
+        worker.prepare()?;
         let _ = worker.events.try_send(Event::Ready(inventory));
         Ok(worker)
     }
@@ -151,9 +151,11 @@ impl Worker {
 
     /// The prepared peer, or a new one, for this connection.
     fn take_peer(&mut self, connection: &Connection) -> Result<Peer, MediaError> {
+        let address = self.address();
         let peer = match self.prepared.take() {
-            Some(peer) => peer,
-            None => self.make_peer()?,
+            Some((before, peer)) if before == address => peer,
+            // None, or one that was made before there was a network.
+            _ => self.make_peer(address)?,
         };
         peer.assign(connection.clone());
         Ok(peer)
@@ -164,8 +166,20 @@ impl Worker {
         peers.into_iter().flatten().find(|peer| peer.connection() == Some(connection))
     }
 
-    fn make_peer(&self) -> Result<Peer, MediaError> {
-        Peer::new(&self.options, &self.ends, self.gate.passes(), &self.events)
+    fn prepare(&mut self) -> Result<(), MediaError> {
+        let address = self.address();
+        self.prepared = Some((address, self.make_peer(address)?));
+        Ok(())
+    }
+
+    fn make_peer(&self, address: Option<IpAddr>) -> Result<Peer, MediaError> {
+        let options = Options { address, ..self.options.clone() };
+        Peer::new(&options, &self.ends, self.gate.passes(), &self.events)
+    }
+
+    /// The only address to use, if there is one.
+    fn address(&self) -> Option<IpAddr> {
+        self.options.address.or_else(only_loopback)
     }
 
     fn close(&mut self, connection: &Connection) -> Result<(), MediaError> {
@@ -176,7 +190,7 @@ impl Worker {
                 self.move_on();
             } else {
                 self.close_all();
-                self.prepared = Some(self.make_peer()?);
+                self.prepare()?;
             }
         }
         Ok(())
@@ -204,8 +218,8 @@ fn is(peer: &Option<Peer>, connection: &Connection) -> bool {
 }
 
 /// The loopback address, on a machine that has no other: its page can talk to it all the same.
-fn only_loopback() -> Option<std::net::IpAddr> {
+fn only_loopback() -> Option<IpAddr> {
     let addresses = if_addrs::get_if_addrs().ok()?;
     let lonely = addresses.iter().all(if_addrs::Interface::is_loopback);
-    lonely.then_some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST))
+    lonely.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }

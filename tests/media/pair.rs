@@ -38,14 +38,15 @@ pub struct Update {
 }
 
 impl Side {
-    pub fn new(tone: &str, colour: &str) -> Self {
+    /// A side that keeps to this address, or uses whichever there are.
+    pub fn new(tone: &str, colour: &str, address: Option<IpAddr>) -> Self {
         let test = |detail: &str| Choice::Test(Some(detail.to_owned()));
         let options = Options {
             microphone: test(tone),
             camera: test(colour),
             speaker: Choice::Test(None),
             window: Choice::Test(None),
-            address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            address,
             ..Options::default()
         };
         Self::with(options)
@@ -89,8 +90,18 @@ impl Side {
 }
 
 impl Pair {
+    /// Two sides on loopback.
     pub fn new() -> Self {
-        let sides = [Side::new("440", "red"), Side::new("660", "blue")];
+        Self::on(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)))
+    }
+
+    /// Two sides that use every address there is.
+    pub fn anywhere() -> Self {
+        Self::on(None)
+    }
+
+    fn on(address: Option<IpAddr>) -> Self {
+        let sides = [Side::new("440", "red", address), Side::new("660", "blue", address)];
         Self { sides, connection: Connection::first(SessionId::from_bits(0)), calls: 0 }
     }
 
