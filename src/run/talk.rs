@@ -20,6 +20,7 @@ use crate::{
     ids::InstanceId,
     invite::{Invite, Origin},
     media::{self, Media, MediaError},
+    network,
     pairing::{PairingKey, SpentCode},
     rendezvous::ServerLine,
     rt,
@@ -104,6 +105,9 @@ struct Talk {
     screen: Screen,
     media: Option<Media>,
     media_events: rt::Receiver<media::Event>,
+    /// None once there is nobody who would tell.
+    network_changes: Option<rt::Receiver<()>>,
+    _network: network::Watch,
     socket: Option<Socket>,
     sockets: u64,
     socket_sender: rt::Sender<(u64, socket::Event)>,
@@ -123,6 +127,7 @@ enum Wake {
     Command(Option<Command>),
     Media(media::Event),
     Socket(u64, socket::Event),
+    Network(Option<()>),
     Deadline,
     Terminated,
 }
@@ -153,6 +158,8 @@ impl Talk {
         let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
         let media = Media::start(options.media, media_sender)?;
         let (socket_sender, socket_events) = rt::channel(SOCKET_BACKLOG);
+        // One that waits stands for all that came meanwhile.
+        let (network_sender, network_changes) = rt::channel(1);
         let mut talk = Self {
             bookmarks,
             bookmark,
@@ -164,6 +171,8 @@ impl Talk {
             screen,
             media: Some(media),
             media_events,
+            network_changes: Some(network_changes),
+            _network: network::watch(network_sender),
             socket: None,
             sockets: 0,
             socket_sender,
@@ -201,14 +210,16 @@ impl Talk {
                 let command = self.screen.command().fuse();
                 let media = self.media_events.recv().fuse();
                 let socket = self.socket_events.recv().fuse();
+                let network = next_change(self.network_changes.as_ref()).fuse();
                 let timer = rt::sleep_until(deadline).fuse();
-                pin_mut!(command, media, socket, timer);
+                pin_mut!(command, media, socket, network, timer);
                 // The user first: nothing that others say, however much, keeps this side from pausing or ending.
                 select_biased! {
                     () = terminated => Wake::Terminated,
                     command = command => Wake::Command(command),
                     media = media => Wake::Media(media.unwrap_or(media::Event::Unusable(MediaError::Gone))),
                     socket = socket => socket.map_or(Wake::Deadline, |(number, event)| Wake::Socket(number, event)),
+                    changed = network => Wake::Network(changed),
                     () = timer => Wake::Deadline,
                 }
             };
@@ -226,6 +237,11 @@ impl Talk {
                 self.socket_event(event)
             }
             Wake::Socket(..) => Ok(()),
+            Wake::Network(Some(())) => self.handle(Input::NetworkChanged),
+            Wake::Network(None) => {
+                self.network_changes = None;
+                Ok(())
+            }
             Wake::Deadline => self.handle(Input::Deadline),
         }
     }
@@ -421,6 +437,13 @@ fn trust(bookmark: &Bookmark, origin: Origin) -> Result<(Trust, Option<Invite>),
             (Trust::Owner { code }, Some(invite))
         }
     })
+}
+
+async fn next_change(changes: Option<&rt::Receiver<()>>) -> Option<()> {
+    match changes {
+        Some(changes) => changes.recv().await.ok(),
+        None => std::future::pending().await,
+    }
 }
 
 fn notice(message: String) -> screen::Event {
