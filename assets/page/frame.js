@@ -23,6 +23,15 @@ export const noise = ({ pattern, id, step, data }) =>
 export const sealed = ({ id, n, data }) => JSON.stringify({ sealed: { id, n, data: toBase64url(data) } });
 export const refused = (proof) => JSON.stringify({ refused: { proof } });
 
+/** What the last message of a pairing holds: who accepts whose code. */
+export const accept = (from, to) => new TextEncoder().encode(JSON.stringify({ accept: { from, to } }));
+
+/** Whether `payload` says that `from` accepts the code of `to`. */
+export function accepts(payload, from, to) {
+  const said = parseObject(new TextDecoder().decode(payload))?.accept;
+  return isObject(said) && said.from === from && said.to === to;
+}
+
 /**
  * What a text that came through the server says: `{ type: "noise", pattern, id, step, data }`,
  * `{ type: "sealed", id, n, data }` or `{ type: "refused", proof }`, with `data` as bytes.

@@ -51,13 +51,13 @@ export class CipherState {
     return new Uint8Array(await subtle.encrypt(parameters(this.n++, ad), this.key, plain));
   }
 
-  /** What was sealed as the `n`th; null if it was not. The nonce moves only when it was. */
-  async open(sealed, ad = EMPTY, n = this.n) {
+  /** What was sealed as the next; null, and the nonce stays, if this was not. */
+  async open(sealed, ad = EMPTY) {
     if (this.key === null) return sealed;
     if (sealed.length < TAG_BYTES) return null;
-    const plain = await orNull(subtle.decrypt(parameters(n, ad), this.key, sealed));
+    const plain = await orNull(subtle.decrypt(parameters(this.n, ad), this.key, sealed));
     if (plain === null) return null;
-    this.n = n + 1;
+    this.n++;
     return new Uint8Array(plain);
   }
 }

@@ -40,9 +40,8 @@ export const BEGIN_INTERVAL = 1_000;
 export const SILENCE_LIMIT = 5_000;
 /** How many frames may wait to be looked at; what comes beyond that is dropped. */
 const BACKLOG_LIMIT = 512;
-
-const ACCEPTED = JSON.stringify({ accepted: {} });
-const MET = JSON.stringify({ met: {} });
+/** How long frames of a session that was let go are late ones, and no sign that the two sides disagree. */
+const LATE_LIMIT = 2_000;
 
 export class Channel {
   /**
@@ -61,6 +60,10 @@ export class Channel {
     /** A session that the far side has yet to show it has, too: `{ session, at, first }`. */
     this.pending = null;
     this.session = null;
+    /** What the far side still seals with until it has heard of `session`. */
+    this.previous = null;
+    /** The session that was let go last, and until when its frames are late ones: `{ id, until }`. */
+    this.retired = null;
     this.lastBegun = -Infinity;
     this.beginAt = Infinity;
     this.silentAt = Infinity;
@@ -118,7 +121,7 @@ export class Channel {
 
   left() {
     this.here = false;
-    this.begun = this.answered = this.pending = null;
+    this.begun = this.answered = this.pending = this.previous = this.retired = null;
     this.beginAt = this.silentAt = Infinity;
     this.drop();
   }
@@ -219,18 +222,18 @@ export class Channel {
     if (payload === null) return this.suspect("forged");
     const attempt = this.answered;
     this.answered = null;
-    if (!accepts(payload, from, this.me)) return this.suspect("forged");
+    if (!frame.accepts(payload, from, this.me)) return this.suspect("forged");
     const session = await Session.of(handshake, attempt);
     const { code } = this.trust;
     this.here = true;
     this.remember({ far: from, key: toBase64url(session.far), spent: await spent(code) });
-    await this.sendSealed(session, ACCEPTED);
+    await this.sendSealed(session, session.greeting);
     this.rise(session);
   }
 
   /** The reader did not get the last word of the pairing: it is told by a handshake that needs no code. */
   askedAgain(now) {
-    if (this.trust.kind === "paired") this.want(now);
+    if (this.trust.kind === "paired" && !this.isUnderWay(now)) this.want(now);
   }
 
   async refuse(from, { type, pattern, step }) {
@@ -249,17 +252,15 @@ export class Channel {
     if (trust.key && trust.key !== key) return this.suspect("forged");
     if (!trust.key) this.told({ type: "learned", key });
     this.trust = { ...trust, key };
-    const payload = JSON.stringify({ accept: { from: this.me, to: trust.far } });
-    if (!(await this.sendStep(trust.far, begun, 3, new TextEncoder().encode(payload)))) return;
+    if (!(await this.sendStep(trust.far, begun, 3, frame.accept(this.me, trust.far)))) return;
     this.pending = { session: await Session.of(begun.handshake, begun), at: now };
     this.retryLater(now);
   }
 
   async farRefuses(proof) {
-    const { code, far } = this.trust;
-    if (!(await isRefusal(code, this.convo, this.me, proof))) return;
+    if (!(await isRefusal(this.trust.code, this.convo, this.me, proof))) return;
     this.left();
-    this.trust = { kind: "refused", far };
+    this.trust = { kind: "closed", spent: null };
     this.told({ type: "refused" });
   }
 
@@ -289,46 +290,65 @@ export class Channel {
   async meet(now, { data }) {
     const { begun } = this;
     if ((await begun.handshake.read(data)) === null) return this.suspect("forged");
-    this.rise(await Session.of(begun.handshake, begun));
-    await this.sendSealed(this.session, MET);
+    const session = await Session.of(begun.handshake, begun);
+    this.previous = this.session;
+    this.rise(session);
+    await this.sendSealed(session, session.greeting);
   }
 
   // ── sealed frames ──
 
   async farSeals(now, read) {
-    const session = [this.session, this.pending?.session].find((session) => session?.id === read.id);
-    if (session === undefined) return this.isUnderWay(now) || this.want(now);
+    const session = [this.session, this.previous, this.pending?.session].find((session) => session?.id === read.id);
+    if (session === undefined) return this.farDisagrees(now, read.id);
     const { text, forged, missing } = await session.open(read);
     if (forged) this.suspect("forged");
     else if (missing) this.broken(now, session);
-    else if (text === undefined) return;
-    else if (session !== this.session) this.confirm(now, session, text);
-    else this.hear(text);
+    else if (session === this.pending?.session) this.confirm(now, session, text);
+    else if (text !== undefined) this.hear(now, session, text);
   }
 
-  hear(text) {
-    // What made this side doubt its session is disproved.
-    this.beginAt = Infinity;
+  /** The far side has a session that this one has not. */
+  farDisagrees(now, id) {
+    const isLate = this.retired?.id === id && now < this.retired.until;
+    if (!isLate && !this.isUnderWay(now)) this.want(now);
+  }
+
+  /** What should be the far side's first words in a new session: only who holds the keys can say them now. */
+  confirm(now, session, text) {
+    if (text !== session.greeting) return this.broken(now, session);
+    const { kind, far, key } = this.trust;
+    if (kind === "reader") this.remember({ far, key, spent: null });
+    if (this.session !== null) this.retire(now, this.session);
+    this.rise(session);
+  }
+
+  hear(now, session, text) {
+    if (session === this.session) {
+      // The far side has moved on to this session too, and what made this side doubt it is disproved.
+      if (this.previous !== null) this.retire(now, this.previous);
+      this.previous = null;
+      this.beginAt = Infinity;
+    }
     this.told({ type: "heard", text });
   }
 
-  /** The far side shows that it has the session that waited for this. */
-  confirm(now, session, text) {
-    const { kind, far, key } = this.trust;
-    if (session.pattern === "XXpsk0" && text !== ACCEPTED) return this.broken(now, session);
-    if (kind === "reader") this.remember({ far, key, spent: null });
-    this.rise(session);
-    if (text !== ACCEPTED && text !== MET) this.hear(text);
-  }
-
+  /** Something that the far side said in this session is missing, or is not what it should be. */
   broken(now, session) {
+    this.retire(now, session);
+    if (session === this.previous) return void (this.previous = null);
     if (session === this.session) {
+      this.previous = null;
       this.drop();
       this.awaitSession(now);
     } else {
       this.pending = null;
     }
-    this.want(now);
+    if (!this.isUnderWay(now)) this.want(now);
+  }
+
+  retire(now, { id }) {
+    this.retired = { id, until: now + LATE_LIMIT };
   }
 
   async say(text) {
@@ -370,16 +390,6 @@ export class Channel {
 
   send(to, text) {
     this.told({ type: "send", to, text });
-  }
-}
-
-/** Whether the payload of the third message says that `from` accepts the code of `to`. */
-function accepts(payload, from, to) {
-  try {
-    const { accept } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
-    return accept.from === from && accept.to === to;
-  } catch {
-    return false;
   }
 }
 

@@ -9,37 +9,37 @@ const bytes = (hex) => Uint8Array.from(Buffer.from(hex ?? "", "hex"));
 const hex = (array) => Buffer.from(array).toString("hex");
 const text = (said) => new TextEncoder().encode(said);
 
-async function side(vector, role) {
-  const prefix = { initiator: "init", responder: "resp" }[role];
-  const field = (name) => vector[`${prefix}_${name}`];
-  const psk = field("psks")?.[0];
-  return Handshake.begin({
-    pattern: vector.protocol_name.split("_")[1],
-    role,
-    prologue: bytes(field("prologue")),
-    own: await keyPairOf(bytes(field("static"))),
-    far: field("remote_static") ? bytes(field("remote_static")) : null,
-    psk: psk ? bytes(psk) : null,
-    makeEphemeral: () => keyPairOf(bytes(field("ephemeral"))),
-  });
+/** The initiator's and the responder's end of a published handshake. */
+async function ends(vector) {
+  const own = await Promise.all([vector.init_static, vector.resp_static].map((key) => keyPairOf(bytes(key))));
+  const publics = await Promise.all(own.map(publicBytes));
+  const pattern = vector.protocol.split("_")[1];
+  const end = (at, role, ephemeral) =>
+    Handshake.begin({
+      pattern,
+      role,
+      prologue: bytes(vector.prologue),
+      own: own[at],
+      far: pattern === "KK" ? publics[1 - at] : null,
+      psk: vector.psk ? bytes(vector.psk) : null,
+      makeEphemeral: () => keyPairOf(bytes(ephemeral)),
+    });
+  return Promise.all([end(0, "initiator", vector.init_ephemeral), end(1, "responder", vector.resp_ephemeral)]);
 }
 
 for (const vector of vectors("noise").vectors) {
-  test(`says and reads what is published for ${vector.protocol_name}`, async () => {
-    const sides = await Promise.all([side(vector, "initiator"), side(vector, "responder")]);
+  test(`says and reads what is published for ${vector.protocol} (${vector.source})`, async () => {
+    const sides = await ends(vector);
     let ciphers = null;
-    let from = 1;
-    for (const { payload, ciphertext } of vector.messages) {
-      // The two take turns; behind the handshake the initiator is the first to speak.
-      from = sides[0].isDone && ciphers === null ? 0 : 1 - from;
-      const to = 1 - from;
+    for (const { from, payload, ciphertext } of vector.messages) {
+      const [writer, reader] = from === "init" ? [0, 1] : [1, 0];
       if (sides[0].isDone) {
         ciphers ??= await Promise.all(sides.map((handshake) => handshake.split()));
-        assert.equal(hex(await ciphers[from].send.seal(bytes(payload))), ciphertext);
-        assert.equal(hex(await ciphers[to].receive.open(bytes(ciphertext))), payload);
+        assert.equal(hex(await ciphers[writer].send.seal(bytes(payload))), ciphertext);
+        assert.equal(hex(await ciphers[reader].receive.open(bytes(ciphertext))), payload);
       } else {
-        assert.equal(hex(await sides[from].write(bytes(payload))), ciphertext);
-        assert.equal(hex(await sides[to].read(bytes(ciphertext))), payload);
+        assert.equal(hex(await sides[writer].write(bytes(payload))), ciphertext);
+        assert.equal(hex(await sides[reader].read(bytes(ciphertext))), payload);
       }
     }
     assert.ok(ciphers, "a vector goes on behind the handshake");
