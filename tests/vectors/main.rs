@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod noise;
+
 use serde_json::{Value, json};
 use twocan::{
     call::{self, Body, Heartbeat, Signal, Turn},
