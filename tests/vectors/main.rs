@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod noise;
+mod seal;
 
 use serde_json::{Value, json};
 use twocan::{
