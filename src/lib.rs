@@ -9,6 +9,7 @@
 //! - [`ids`]: what conversations, sides, peers, rooms and calls are called
 //! - [`negotiation`]: what peers say about media
 //! - [`pairing`], [`invite`]: the key in a code, and the link it travels in
+//! - [`seal`]: the channel that only the two sides can read and write
 //! - [`call`]: one call, from the offer to the hang-up
 //! - [`conversation`]: one standing conversation: pairing, presence, pause, its call
 //! - [`rendezvous`]: the lines between a client and the rendezvous server, [`switchboard`]: that server's brain
@@ -33,6 +34,7 @@ pub mod invite;
 pub mod negotiation;
 pub mod pairing;
 pub mod rendezvous;
+pub mod seal;
 pub mod switchboard;
 
 #[cfg(feature = "shell")]
