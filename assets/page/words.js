@@ -75,6 +75,10 @@ export const obstacles = {
     action: "start-new",
   },
   expired: { text: "The code was not used for a day, and is erased.", action: "new-code" },
+  storage: {
+    text: "This browser keeps no keys for this page, as some do in a private window. Open it in an ordinary window, and let it store data.",
+  },
+  old: { text: "This browser is too old to seal what you say. Update it, or use another." },
   taken: { text: "This conversation is open in another tab or window.", action: "take-over" },
 };
 
