@@ -21,7 +21,7 @@ use crate::{
     invite::{Invite, Origin},
     media::{self, Media, MediaError},
     pairing::PairingKey,
-    rendezvous::ServerLine,
+    rendezvous::{Resume, ServerLine},
     rt,
     screen::{self, Command, Face, Screen},
     socket::{self, Socket},
@@ -105,6 +105,7 @@ struct Talk {
     media_events: rt::Receiver<media::Event>,
     socket: Option<Socket>,
     sockets: u64,
+    resume: Resume,
     socket_sender: rt::Sender<(u64, socket::Event)>,
     socket_events: rt::Receiver<(u64, socket::Event)>,
     is_new: bool,
@@ -159,6 +160,7 @@ impl Talk {
             media_events,
             socket: None,
             sockets: 0,
+            resume: Resume::from_bits(random_id()?),
             socket_sender,
             socket_events,
             is_new,
@@ -326,7 +328,8 @@ impl Talk {
     fn connect(&mut self) {
         self.home.revive();
         self.sockets += 1;
-        self.socket = Some(Socket::connect(self.home.connect_origin(), self.sockets, self.socket_sender.clone()));
+        let (origin, events) = (self.home.connect_origin(), self.socket_sender.clone());
+        self.socket = Some(Socket::connect(origin, &self.resume, self.sockets, events));
     }
 
     fn set_gate(&mut self, gate: Gate) {

@@ -57,7 +57,6 @@ fn fifty_calls_in_one_process_leave_nothing_behind() {
 }
 
 fn compare(begun: &Footprint, ended: &Footprint) {
-    println!("{begun:?} {ended:?}");
     assert!(ended.descriptors <= begun.descriptors + 8, "{begun:?} {ended:?}");
     assert!(ended.threads <= begun.threads + 8, "{begun:?} {ended:?}");
     assert!(ended.resident_kib <= begun.resident_kib + 8 * 1024, "{begun:?} {ended:?}");

@@ -1,6 +1,7 @@
 //! Real pipelines between two sides in one process: test sources, loopback, no device and no display.
 
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures, and what could not be tested, are to be read")]
 #![allow(clippy::disallowed_methods, reason = "a test waits by the real clock")]
 
 mod pair;

@@ -95,12 +95,8 @@ impl Pair {
         Self::on(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)))
     }
 
-    /// Two sides that use every address there is.
-    pub fn anywhere() -> Self {
-        Self::on(None)
-    }
-
-    fn on(address: Option<IpAddr>) -> Self {
+    /// Two sides that keep to this address, or use every one there is.
+    pub fn on(address: Option<IpAddr>) -> Self {
         let sides = [Side::new("440", "red", address), Side::new("660", "blue", address)];
         Self { sides, connection: Connection::first(SessionId::from_bits(0)), calls: 0 }
     }
