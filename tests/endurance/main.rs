@@ -28,7 +28,7 @@ fn twenty_updates_of_one_call_leave_nothing_behind() {
     pair.hear(0, 660.0);
     let mut begun = None;
     for update in 0..30 {
-        pair.update(update % 2);
+        pair.update(update % 2, 20);
         if update == 9 {
             begun = Some(footprint());
         }

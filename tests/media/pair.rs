@@ -125,8 +125,8 @@ impl Pair {
     }
 
     /// Lets `offerer` put a new connection in the place of the one that is up, as an UPDATE does: each side closes the
-    /// last as soon as the channel of the next is open. Ends when both sides have heard 20 frames over the next.
-    pub fn update(&mut self, offerer: usize) -> Update {
+    /// last as soon as the channel of the next is open. Ends when both sides have heard so many frames over the next.
+    pub fn update(&mut self, offerer: usize, wanted: usize) -> Update {
         let begun = Instant::now();
         let last = self.connection.clone();
         self.connection.generation += 1;
@@ -135,7 +135,7 @@ impl Pair {
         let mut frames = [0; 2];
         let mut last_frame = [None; 2];
         let mut gap = [Duration::ZERO; 2];
-        while opened.contains(&None) || frames.iter().any(|frames| *frames < 20) {
+        while opened.contains(&None) || frames.iter().any(|frames| *frames < wanted) {
             assert!(begun.elapsed() < LIMIT, "not updated: {opened:?}, heard {frames:?}");
             for side in [0, 1] {
                 while let Ok(event) = self.sides[side].events.try_recv() {

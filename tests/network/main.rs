@@ -121,7 +121,7 @@ fn an_update_goes_on_over_the_address_that_has_come_when_the_first_is_gone() {
     ip("addr add 10.9.0.2/24 dev lan0");
     ip("addr del 10.9.0.1/24 dev lan0");
     pair.hear_nothing_more(1);
-    pair.update(1);
+    pair.update(1, 20);
     pair.hear(1, 440.0);
     pair.hear(0, 660.0);
 }
