@@ -22,7 +22,7 @@ use crate::{
     media::{self, Media, MediaError},
     network,
     pairing::{PairingKey, SpentCode},
-    rendezvous::ServerLine,
+    rendezvous::{Resume, ServerLine},
     rt,
     screen::{self, Command, Face, Screen},
     seal::{self, PublicKey, SecretKey, Trust},
@@ -110,6 +110,7 @@ struct Talk {
     _network: network::Watch,
     socket: Option<Socket>,
     sockets: u64,
+    resume: Resume,
     socket_sender: rt::Sender<(u64, socket::Event)>,
     socket_events: rt::Receiver<(u64, socket::Event)>,
     is_new: bool,
@@ -175,6 +176,7 @@ impl Talk {
             _network: network::watch(network_sender),
             socket: None,
             sockets: 0,
+            resume: Resume::from_bits(random_id()?),
             socket_sender,
             socket_events,
             is_new,
@@ -349,7 +351,8 @@ impl Talk {
     fn connect(&mut self) {
         self.home.revive();
         self.sockets += 1;
-        self.socket = Some(Socket::connect(self.home.connect_origin(), self.sockets, self.socket_sender.clone()));
+        let (origin, events) = (self.home.connect_origin(), self.socket_sender.clone());
+        self.socket = Some(Socket::connect(origin, &self.resume, self.sockets, events));
     }
 
     fn set_gate(&mut self, gate: Gate) {
