@@ -280,8 +280,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        call::Connection,
-        ids::SessionId,
         media::{
             Options,
             devices::{Ends, Origin},
@@ -293,6 +291,7 @@ mod tests {
     /// A connection of test elements whose devices the test can look at.
     struct Bench {
         gate: Handle,
+        /// Keeps the pipeline.
         peer: Peer,
         devices: [gst::Element; 4],
     }
@@ -300,25 +299,17 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             gst::init().expect("GStreamer");
-            let (events, _) = rt::channel(64);
-            let (gate, _) = start(events.clone()).expect("a thread");
-            let ends = Ends {
-                microphone: Some(Origin::Tone(440.0)),
-                camera: Some(Origin::Picture(None)),
-                speaker: Some(Origin::Report),
-                window: Some(Origin::Report),
-            };
-            let mut peer = Peer::new(&Options::default(), &ends, gate.passes(), &events).expect("a peer");
-            let devices = peer.devices().expect("devices");
-            let devices = [
-                devices.microphone.source.clone().expect("a microphone"),
-                devices.camera.source.clone().expect("a camera"),
-                devices.speaker.sink.clone().expect("a speaker"),
-                devices.window.sink.clone().expect("a window"),
-            ];
-            peer.assign(Connection::first(SessionId::from_bits(1)));
+            let (gate, _) = start(rt::channel(64).0).expect("a thread");
+            let (mut peer, devices) = connection(&gate);
             gate.attach(peer.take_devices().expect("devices"));
             Self { gate, peer, devices }
+        }
+
+        /// Hands the devices over to another connection; gives the former one back, with its devices.
+        fn move_on(&mut self) -> (Peer, [gst::Element; 4]) {
+            let (mut peer, devices) = connection(&self.gate);
+            self.gate.hand_over(peer.take_devices().expect("devices"));
+            (std::mem::replace(&mut self.peer, peer), std::mem::replace(&mut self.devices, devices))
         }
 
         /// Waits until the states of microphone, camera, speaker and window are these.
@@ -333,6 +324,25 @@ mod tests {
         fn states(&self) -> Vec<gst::State> {
             self.devices.iter().map(|device| device.current_state()).collect()
         }
+    }
+
+    /// A connection with test elements, which the gate does not have yet.
+    fn connection(gate: &Handle) -> (Peer, [gst::Element; 4]) {
+        let ends = Ends {
+            microphone: Some(Origin::Tone(440.0)),
+            camera: Some(Origin::Picture(None)),
+            speaker: Some(Origin::Report),
+            window: Some(Origin::Report),
+        };
+        let peer = Peer::new(&Options::default(), &ends, gate.passes(), &rt::channel(64).0).expect("a peer");
+        let devices = peer.devices().expect("devices");
+        let elements = [
+            devices.microphone.source.clone().expect("a microphone"),
+            devices.camera.source.clone().expect("a camera"),
+            devices.speaker.sink.clone().expect("a speaker"),
+            devices.window.sink.clone().expect("a window"),
+        ];
+        (peer, elements)
     }
 
     impl Drop for Bench {
@@ -366,7 +376,6 @@ mod tests {
         bench.wait(OPEN);
         bench.gate.detach();
         assert_eq!(bench.states(), CLOSED, "let go of before the connection goes");
-        assert!(bench.peer.connection().is_some());
     }
 
     #[test]
@@ -380,5 +389,23 @@ mod tests {
         bench.wait(OPEN);
         bench.gate.switch(Track::Camera, Switch::Off);
         bench.wait([playing, closed, playing, playing]);
+    }
+    #[test]
+    fn devices_change_over_to_the_next_connection_as_the_gate_stands() {
+        let mut bench = Bench::new();
+        bench.gate.set(Gate::Open);
+        bench.gate.switch(Track::Camera, Switch::Off);
+        let [playing, closed] = [gst::State::Playing, gst::State::Null];
+        bench.wait([playing, closed, playing, playing]);
+        let (former, devices) = bench.move_on();
+        assert!(devices.iter().all(|device| device.current_state() == closed), "closed before the connection goes");
+        bench.wait([playing, closed, playing, playing]);
+        drop(former);
+        bench.gate.set(Gate::Closed);
+        bench.wait(CLOSED);
+        let _former = bench.move_on();
+        bench.gate.set(Gate::Open);
+        bench.gate.switch(Track::Camera, Switch::On);
+        bench.wait(OPEN);
     }
 }

@@ -294,7 +294,7 @@ impl Peer {
                     connected.set(false);
                     reporter.tell(MediaEvent::Closed);
                 }
-                _ => {}
+                WebRTCPeerConnectionState::New | WebRTCPeerConnectionState::Connecting | _ => {}
             }
         });
     }
