@@ -101,7 +101,7 @@ export class Channel {
       here: () => this.arrived(now, input.order),
       away: () => this.left(),
       frame: () => this.received(now, input.from, input.frame),
-      say: () => this.say(input.text),
+      say: () => this.say(now, input.text),
       expired: () => this.expired(),
       deadline: () => {},
     };
@@ -141,7 +141,7 @@ export class Channel {
 
   /** The far side is here and no session is up: from now on time counts. */
   awaitSession(now) {
-    this.silentAt = this.suspected.has("silent") ? Infinity : now + SILENCE_LIMIT;
+    this.silentAt = now + SILENCE_LIMIT;
     this.retryLater(now);
   }
 
@@ -351,8 +351,10 @@ export class Channel {
     this.retired = { id, until: now + LATE_LIMIT };
   }
 
-  async say(text) {
-    if (this.session !== null) await this.sendSealed(this.session, text);
+  async say(now, text) {
+    if (this.session === null) return;
+    await this.sendSealed(this.session, text);
+    if (this.session.isUsedUp) this.broken(now, this.session);
   }
 
   async sendSealed(session, text) {
