@@ -57,7 +57,7 @@ export class Channel {
     /** What this side began, or answered last, and is not through yet: `{ id, pattern, handshake, at, … }`. */
     this.begun = null;
     this.answered = null;
-    /** A session that the far side has yet to show it has, too: `{ session, at, first }`. */
+    /** A session that the far side has yet to show it has: `{ session, at, first }`. */
     this.pending = null;
     this.session = null;
     /** What the far side still seals with until it has heard of `session`. */
@@ -206,7 +206,7 @@ export class Channel {
     if (type !== "noise" || pattern !== "XXpsk0") return;
     const attempt = this.answered;
     const isSame = attempt !== null && attempt.id === id && attempt.from === from;
-    if (step === 1) return isSame && sameBytes(attempt.first, data) ? undefined : this.ask(from, id, data);
+    if (step === 1) return isSame && frame.sameBytes(attempt.first, data) ? undefined : this.ask(from, id, data);
     if (step === 3 && isSame) return this.pair(now, data);
   }
 
@@ -274,7 +274,7 @@ export class Channel {
 
   async answer(now, { id, data }) {
     const { trust, begun, pending } = this;
-    const isRepeat = this.session?.id === id || (pending?.first && sameBytes(pending.first, data));
+    const isRepeat = this.session?.id === id || (pending?.first && frame.sameBytes(pending.first, data));
     if (isRepeat || !trust.key) return;
     const isGlare = begun?.pattern === "KK" && now < begun.at + ATTEMPT_LIMIT;
     if (isGlare && this.me > trust.far) return;
@@ -311,7 +311,9 @@ export class Channel {
   /** The far side has a session that this one has not. */
   farDisagrees(now, id) {
     const isLate = this.retired?.id === id && now < this.retired.until;
-    if (!isLate && !this.isUnderWay(now)) this.want(now);
+    // Unless it is heard to have moved on until then, it has not.
+    if (isLate) this.beginAt = Math.min(this.beginAt, this.retired.until);
+    else if (!this.isUnderWay(now)) this.want(now);
   }
 
   /** What should be the far side's first words in a new session: only who holds the keys can say them now. */
@@ -325,7 +327,7 @@ export class Channel {
 
   hear(now, session, text) {
     if (session === this.session) {
-      // The far side has moved on to this session too, and what made this side doubt it is disproved.
+      // The far side has moved on to this session too; what made this side doubt it is disproved.
       if (this.previous !== null) this.retire(now, this.previous);
       this.previous = null;
       this.beginAt = Infinity;
@@ -393,8 +395,4 @@ export class Channel {
   send(to, text) {
     this.told({ type: "send", to, text });
   }
-}
-
-function sameBytes(a, b) {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
