@@ -61,10 +61,13 @@ impl Canvas<'_, '_> {
     fn talk(&mut self, head: Rect, body: Rect) {
         self.header(head);
         let column = centred(body, MEASURE);
-        let gap = u16::from(column.height >= 12);
-        let bar = self.bar(column.width, u16::from(column.height >= 16));
         let (presence, words, ended) =
             (self.presence(column.width), self.words(column.width), self.ended(column.width));
+        // Empty rows go first where there are few: between the parts, then within the bar.
+        let text = rows(&presence) + rows(&words) + rows(&ended) + self.bar(column.width, 0).height() + 3;
+        let gap = u16::from(column.height >= text + 5 + 2 * u16::from(!words.is_empty()));
+        let spare = column.height.saturating_sub(text + gap * (5 + u16::from(!words.is_empty())));
+        let bar = self.bar(column.width, u16::from(spare >= 4));
         let [_, state, _, there, _, secret, own, far, _, devices, _, ending, notices] = Layout::vertical([
             Constraint::Length(gap),
             Constraint::Length(bar.height()),
@@ -193,6 +196,8 @@ impl Canvas<'_, '_> {
         let area = centred(area, area.width.saturating_sub(2));
         let server = self.status.server.as_deref().unwrap_or_default();
         let at = match self.status.line {
+            // The name is more worth where there is no room for both.
+            LineState::Joined if self.name().width() + 2 + server.len() > usize::from(area.width) => Span::default(),
             LineState::Joined => Span::from(server.to_owned()).dim(),
             LineState::Connecting => Span::from("connecting …").dim(),
             LineState::Offline => Span::from("server out of reach").fg(self.inks.of(Color::Red)),
@@ -264,7 +269,7 @@ impl Canvas<'_, '_> {
 
     fn meters(&mut self, own: Rect, far: Rect) {
         let status = self.status;
-        let label = u16::try_from(Line::from(status.name.as_str()).width()).unwrap_or(u16::MAX).clamp(3, 16);
+        let label = u16::try_from(Line::from(status.who()).width()).unwrap_or(u16::MAX).clamp(3, 16);
         let no_microphone = status.devices.as_ref().is_some_and(|devices| devices.microphone.is_none());
         let own_words = match (no_microphone, status.microphone_muted, status.paused) {
             (true, _, _) => Some("no microphone"),
@@ -279,7 +284,7 @@ impl Canvas<'_, '_> {
             (false, false) => None,
         };
         self.meter(own, "you", label, status.own_level, own_words);
-        self.meter(far, &status.name, label, status.far_level, far_words);
+        self.meter(far, status.who(), label, status.far_level, far_words);
     }
 
     fn meter(&mut self, area: Rect, who: &str, label: u16, level: Option<f64>, words: Option<&str>) {
@@ -631,9 +636,28 @@ mod tests {
             let flat = seen.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(flat.contains(&format!("{SEALED_WORDS} Say these four words to each other")), "{seen}");
             assert!(flat.contains("nobody sits between you. you microphone closed"), "{seen}");
+            assert!(seen.contains("paused — press space to talk"), "{seen}");
         }
         let unmet = seen(80, 24, &[JOINED, HERE]);
         assert!(!unmet.contains("sealed") && !unmet.contains("w words"), "{unmet}");
+    }
+
+    #[test]
+    fn the_state_is_in_sight_whatever_else_is() {
+        let later = Event::FarProps { paused: false, audiosend: true, videosend: true, holding: true, behind: 4 };
+        let mut status = status(&[JOINED, sealed(), HERE, UNPAUSED, later, CONNECTED]);
+        status.toggle_words();
+        for (width, height) in [(80, 24), (80, 16), (40, 20), (40, 17), (30, 20)] {
+            let seen = text(&drawn(width, height, &status, Inks::Colour));
+            assert!(seen.contains("talking\n") && seen.contains("  ──"), "{seen}");
+        }
+    }
+
+    #[test]
+    fn a_narrow_window_shows_the_name_rather_than_the_server() {
+        assert!(seen(40, 20, &[JOINED]).contains("http://localhost:8443/"));
+        let narrow = seen(30, 20, &[JOINED]);
+        assert!(narrow.contains("twocan tim") && !narrow.contains("http"), "{narrow}");
     }
 
     #[test]
