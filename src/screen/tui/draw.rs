@@ -61,13 +61,14 @@ impl Canvas<'_, '_> {
     fn talk(&mut self, head: Rect, body: Rect) {
         self.header(head);
         let column = centred(body, MEASURE);
-        let (presence, words, ended) =
-            (self.presence(column.width), self.words(column.width), self.ended(column.width));
+        let width = column.width;
+        let (presence, words, ended) = (self.presence(width), self.words(width), self.ended(width));
+        let used = flowing(devices(self.status).map(|device| vec![Span::from(device).dim()]), width);
         // Empty rows go first where there are few: between the parts, then within the bar.
-        let text = rows(&presence) + rows(&words) + rows(&ended) + self.bar(column.width, 0).height() + 3;
+        let text = rows(&presence) + rows(&words) + rows(&ended) + rows(&used) + self.bar(width, 0).height() + 2;
         let gap = u16::from(column.height >= text + 5 + 2 * u16::from(!words.is_empty()));
         let spare = column.height.saturating_sub(text + gap * (5 + u16::from(!words.is_empty())));
-        let bar = self.bar(column.width, u16::from(spare >= 4));
+        let bar = self.bar(width, u16::from(spare >= 4));
         let [_, state, _, there, _, secret, own, far, _, devices, _, ending, notices] = Layout::vertical([
             Constraint::Length(gap),
             Constraint::Length(bar.height()),
@@ -78,7 +79,7 @@ impl Canvas<'_, '_> {
             Constraint::Length(1),
             Constraint::Length(1),
             Constraint::Length(gap),
-            Constraint::Length(1),
+            Constraint::Length(rows(&used)),
             Constraint::Length(gap),
             Constraint::Length(block(&ended, gap)),
             Constraint::Fill(1),
@@ -88,7 +89,7 @@ impl Canvas<'_, '_> {
         self.frame.render_widget(Paragraph::new(presence).centered(), there);
         self.frame.render_widget(Paragraph::new(words).centered(), secret);
         self.meters(own, far);
-        self.frame.render_widget(Line::from(devices_line(self.status)).dim().centered(), devices);
+        self.frame.render_widget(Paragraph::new(used).centered(), devices);
         self.frame.render_widget(Paragraph::new(ended).centered(), ending);
         self.notices(notices);
     }
@@ -387,17 +388,20 @@ fn keys(status: &Status, width: u16) -> Vec<Line<'static>> {
     flowing(keys.into_iter().map(item), width)
 }
 
-fn devices_line(status: &Status) -> String {
-    let Some(devices) = &status.devices else { return String::new() };
-    let microphone = devices.microphone.as_deref().unwrap_or("no microphone");
-    let camera = match (&devices.camera, status.camera_off) {
-        (None, _) => "no camera".to_owned(),
-        (Some(name), true) => format!("{name} (off)"),
-        (Some(name), false) => name.clone(),
-    };
-    let speaker = devices.speaker.as_deref().unwrap_or("no speaker");
-    let volume = if status.volume == 100 { String::new() } else { format!(" at {} %", status.volume) };
-    format!("{microphone} · {camera} · {speaker}{volume}")
+/// What is spoken into, seen by and heard with.
+fn devices(status: &Status) -> impl Iterator<Item = String> {
+    let described = status.devices.as_ref().map(|devices| {
+        let microphone = devices.microphone.as_deref().unwrap_or("no microphone").to_owned();
+        let camera = match (&devices.camera, status.camera_off) {
+            (None, _) => "no camera".to_owned(),
+            (Some(name), true) => format!("{name} (off)"),
+            (Some(name), false) => name.clone(),
+        };
+        let speaker = devices.speaker.as_deref().unwrap_or("no speaker");
+        let volume = if status.volume == 100 { String::new() } else { format!(" at {} %", status.volume) };
+        [microphone, camera, format!("{speaker}{volume}")]
+    });
+    described.into_iter().flatten()
 }
 
 /// What to do with the link; `elsewhere` unless it only works on this machine.
