@@ -146,7 +146,7 @@ export class Channel {
   }
 
   retryLater(now) {
-    this.beginAt = now + ATTEMPT_LIMIT + this.random() * JITTER;
+    this.beginAt = now + ATTEMPT_LIMIT + Math.floor(this.random() * JITTER);
   }
 
   /** Begins as soon as that is allowed again. */

@@ -24,8 +24,10 @@ export function kindOf(text) {
 
 export class Channels {
   /** `trusts` are the two sides' trusts; see `paired`, `pairing`. */
-  static async of(trusts, { seed = 1, convos = [CONVO, CONVO] } = {}) {
+  /** `kinds`: what runs on each side, the page's `Channel` or what speaks like it (`twin.mjs`). */
+  static async of(trusts, { seed = 1, convos = [CONVO, CONVO], kinds = [Channel, Channel] } = {}) {
     const world = new Channels();
+    world.kinds = kinds;
     world.random = seeded(seed);
     world.now = 0;
     world.order = 0;
@@ -33,10 +35,12 @@ export class Channels {
     world.told = [[], []];
     /** Every frame that was sent: `{ at, side, text, kind }`. */
     world.sent = [];
-    world.heardWhileDead = [];
+    /** The safety words of the session that each side has. */
+    world.words = [null, null];
     /** What the medium does with a frame: the list of `{ text, delay }` that arrives instead of it. */
     world.medium = ({ text }) => [{ text, delay: LATENCY }];
-    world.keys = await Promise.all([0, 1].map(() => world.keyPair()));
+    world.secrets = [world.bytes(32), world.bytes(32)];
+    world.keys = await Promise.all(world.secrets.map(keyPairOf));
     world.publics = await Promise.all(world.keys.map(async (keys) => toBase64url(await publicBytes(keys))));
     world.convos = convos;
     world.sides = [null, null];
@@ -44,23 +48,25 @@ export class Channels {
     return world;
   }
 
-  keyPair() {
-    return keyPairOf(Array.from({ length: 32 }, () => Math.floor(this.random() * 256)));
+  bytes(count) {
+    return Uint8Array.from({ length: count }, () => Math.floor(this.random() * 256));
   }
 
   /** Begins, or begins anew, what runs on `side`, with nothing but what it remembers. */
   start(side, trust) {
     const told = (output) => this.perform(side, channel, output);
-    const session = () => spell(Uint8Array.from({ length: 8 }, () => Math.floor(this.random() * 256)));
-    const channel = new Channel({
+    this.sides[side]?.close?.();
+    this.words[side] = null;
+    const channel = new this.kinds[side]({
       me: INSTANCES[side],
       convo: this.convos[side],
       keys: this.keys[side],
+      secret: toBase64url(this.secrets[side]),
       trust,
       told,
       random: this.random,
-      session,
-      makeEphemeral: () => this.keyPair(),
+      session: () => spell(this.bytes(8)),
+      makeEphemeral: () => keyPairOf(this.bytes(32)),
     });
     this.sides[side] = channel;
   }
@@ -68,6 +74,8 @@ export class Channels {
   perform(side, channel, output) {
     if (channel !== this.sides[side]) return;
     this.told[side].push({ at: this.now, ...output });
+    if (output.type === "up") this.words[side] = output.words;
+    if (output.type === "down") this.words[side] = null;
     if (output.type !== "send") return;
     const kind = kindOf(output.text);
     const frame = { at: this.now, side, to: output.to, text: output.text, kind };
@@ -118,7 +126,7 @@ export class Channels {
   }
 
   get isUp() {
-    return this.sides.every(({ session }) => session !== null) && this.sides[0].session.id === this.sides[1].session.id;
+    return this.words[0] !== null && this.words[0] === this.words[1];
   }
 
   async run(span) {
@@ -137,6 +145,10 @@ export class Channels {
       }
     }
     this.now = end;
+  }
+
+  close() {
+    for (const side of this.sides) side.close?.();
   }
 
   /** Loses the first frame that `which` tells. */

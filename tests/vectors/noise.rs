@@ -68,8 +68,8 @@ fn key(value: &Value) -> [u8; 32] {
 
 /// Two ends, who speaks first in front.
 enum Pair {
-    Hands([Handshake; 2]),
-    Sessions([Session; 2]),
+    Hands(Box<[Handshake; 2]>),
+    Sessions(Box<[Session; 2]>),
 }
 
 fn begin(vector: &Value) -> Pair {
@@ -82,7 +82,7 @@ fn begin(vector: &Value) -> Pair {
         let terms = psk.as_ref().map_or(Terms::Key(&publics[1 - own]), Terms::Code);
         Handshake::new(fixed, role, terms, &secrets[own], &prologue).unwrap()
     };
-    Pair::Hands([end(Role::Initiator, 0), end(Role::Responder, 1)])
+    Pair::Hands(Box::new([end(Role::Initiator, 0), end(Role::Responder, 1)]))
 }
 
 #[test]
@@ -99,11 +99,12 @@ fn handshakes_are_noises() {
             };
             assert_eq!((written, read), (Ok(sealed), Ok(payload)), "message {at} of {vector}");
             pair = match pair {
-                Pair::Hands(ends) if at == last => Pair::Sessions(ends.map(|end| end.finish().unwrap())),
-                pair => pair,
+                Pair::Hands(ends) if at == last => Pair::Sessions(Box::new(ends.map(|end| end.finish().unwrap()))),
+                Pair::Hands(_) | Pair::Sessions(_) => pair,
             };
         }
-        let Pair::Sessions([init, resp]) = pair else { panic!("no session: {vector}") };
+        let Pair::Sessions(ends) = pair else { panic!("no session: {vector}") };
+        let [init, resp] = *ends;
         assert_eq!(init.hash(), resp.hash());
         if let Some(hash) = vector.get("handshake_hash") {
             assert_eq!(init.hash(), key(hash));

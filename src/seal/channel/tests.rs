@@ -9,7 +9,7 @@ use crate::{
     pairing::PairingKey,
     seal::{SafetyWords, Step},
 };
-use world::{Fate, World, code, instance, secret, secs, step_of};
+use world::{Fate, World, code, instance, secret, secs, set_seed, step_of};
 
 #[test]
 fn who_read_the_code_pairs_with_who_showed_it() {

@@ -1,12 +1,61 @@
 //! Channels, a clock, and a medium that does as it is told.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
+
+use snow::{
+    params::{CipherChoice, DHChoice, HashChoice},
+    resolvers::{BoxedCryptoResolver, CryptoResolver},
+    types::{Cipher, Dh, Hash, Random},
+};
 
 use crate::{
     ids::{ConversationId, InstanceId},
     pairing::{PairingKey, SpentCode},
     seal::{Channel, Frame, Input, Order, Output, PublicKey, SafetyWords, SecretKey, Setup, Step, Trust, resolver},
 };
+
+thread_local! {
+    static RANDOM: RefCell<fastrand::Rng> = const { RefCell::new(fastrand::Rng::with_seed(1)) };
+}
+
+/// The ephemeral keys of this thread follow from this; a test that does not set it has the same ones every time.
+pub(super) fn set_seed(seed: u64) {
+    RANDOM.set(fastrand::Rng::with_seed(seed));
+}
+
+/// The real cryptography, but the same at every run.
+struct Repeatable(BoxedCryptoResolver);
+
+struct Dice;
+
+impl CryptoResolver for Repeatable {
+    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
+        Some(Box::new(Dice))
+    }
+    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
+        self.0.resolve_dh(choice)
+    }
+    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
+        self.0.resolve_hash(choice)
+    }
+    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
+        self.0.resolve_cipher(choice)
+    }
+}
+
+impl Random for Dice {
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), snow::Error> {
+        RANDOM.with_borrow_mut(|random| random.fill(bytes));
+        Ok(())
+    }
+}
+
+fn repeatable() -> BoxedCryptoResolver {
+    Box::new(Repeatable(resolver()))
+}
 
 const LATENCY: Duration = Duration::from_millis(20);
 
@@ -102,7 +151,7 @@ impl World {
             secret: secret(at),
             trust,
             seed,
-            resolver,
+            resolver: repeatable,
         })
     }
 
@@ -116,14 +165,14 @@ impl World {
 
     /// Starts a side anew from what it was told to store.
     pub(super) fn restart(&mut self, side: usize) {
-        let trust = self.outputs[side].iter().fold(self.sides[side].trust.clone(), |trust, output| match output {
-            Output::Paired { far, key, spent } => Trust::Paired { far: far.clone(), key: *key, spent: spent.clone() },
-            Output::Learned(key) => match trust {
-                Trust::Reader { far, code, .. } => Trust::Reader { far, code, key: Some(*key) },
-                trust => trust,
-            },
-            _ => trust,
-        });
+        let mut trust = self.sides[side].trust.clone();
+        for output in &self.outputs[side] {
+            if let Output::Paired { far, key, spent } = output {
+                trust = Trust::Paired { far: far.clone(), key: *key, spent: spent.clone() };
+            } else if let (Output::Learned(learned), Trust::Reader { key, .. }) = (output, &mut trust) {
+                *key = Some(*learned);
+            }
+        }
         self.sides[side] = Self::channel(side, 100 + self.log.len() as u64, trust);
     }
 
@@ -155,11 +204,12 @@ impl World {
     /// What a side has sent since it was last asked; it is not delivered.
     pub(super) fn drain_sent(&mut self, side: usize) -> Vec<(InstanceId, String)> {
         let new = self.outputs[side][self.unsent[side]..].iter();
-        let sent = new.filter_map(|output| match output {
-            Output::Send(to, text) => Some((to.clone(), text.clone())),
-            _ => None,
-        });
-        let sent = sent.collect();
+        let mut sent = Vec::new();
+        for output in new {
+            if let Output::Send(to, text) = output {
+                sent.push((to.clone(), text.clone()));
+            }
+        }
         self.unsent[side] = self.outputs[side].len();
         sent
     }
@@ -222,18 +272,16 @@ impl World {
     }
 
     pub(super) fn heard(&self, side: usize) -> Vec<String> {
-        let heard = self.outputs[side].iter().filter_map(|output| match output {
-            Output::Heard(text) => Some(text.clone()),
-            _ => None,
-        });
+        let heard = self.outputs[side]
+            .iter()
+            .filter_map(|output| if let Output::Heard(text) = output { Some(text.clone()) } else { None });
         heard.collect()
     }
 
     pub(super) fn ups(&self, side: usize) -> Vec<SafetyWords> {
-        let ups = self.outputs[side].iter().filter_map(|output| match output {
-            Output::Up(words) => Some(*words),
-            _ => None,
-        });
+        let ups = self.outputs[side]
+            .iter()
+            .filter_map(|output| if let Output::Up(words) = output { Some(*words) } else { None });
         ups.collect()
     }
 
@@ -242,9 +290,12 @@ impl World {
     }
 
     pub(super) fn paired_with(&self, side: usize) -> Option<(InstanceId, PublicKey, Option<SpentCode>)> {
-        let mut paired = self.outputs[side].iter().filter_map(|output| match output {
-            Output::Paired { far, key, spent } => Some((far.clone(), *key, spent.clone())),
-            _ => None,
+        let mut paired = self.outputs[side].iter().filter_map(|output| {
+            if let Output::Paired { far, key, spent } = output {
+                Some((far.clone(), *key, spent.clone()))
+            } else {
+                None
+            }
         });
         let first = paired.next();
         assert_eq!(paired.next(), None, "paired once");
