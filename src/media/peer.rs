@@ -281,7 +281,7 @@ impl Peer {
                 WebRTCPeerConnectionState::Disconnected => tell_doubt(&reporter, &in_doubt),
                 WebRTCPeerConnectionState::Failed => {
                     connected.set(false);
-                    reporter.tell(MediaEvent::Failed("no way through to the other side".into()));
+                    reporter.tell(MediaEvent::Failed(NO_WAY.into()));
                 }
                 WebRTCPeerConnectionState::Closed => {
                     connected.set(false);
