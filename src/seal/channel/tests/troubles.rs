@@ -324,3 +324,26 @@ fn after_any_trouble_the_two_talk_again_and_nothing_was_heard_that_was_not_said(
         world.assert_talk();
     }
 }
+
+#[test]
+fn whoever_speaks_is_here_though_the_server_says_otherwise() {
+    let mut world = met();
+    world.handle(1, Input::Away);
+    world.run(secs(5));
+    let sent = say(&mut world, 0, &["lost"]);
+    give(&mut world, 1, &[&sent[0]]);
+    world.run(secs(2));
+    world.assert_talk();
+}
+
+#[test]
+fn a_pairing_that_the_server_did_not_announce_is_refused_or_met_all_the_same() {
+    let mut world = met();
+    world.handle(0, Input::Away);
+    let mut reader = World::channel(1, 9, World::reader());
+    reader.handle(world.now, Input::Here(Order::Begins));
+    let Some(Output::Send(_, first)) = reader.poll() else { panic!("no first step") };
+    world.run(secs(2));
+    give(&mut world, 0, &[&first]);
+    assert!(world.drain_sent(0).iter().any(|(_, text)| step_of(text) == "Kk1"));
+}
