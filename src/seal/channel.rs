@@ -208,6 +208,8 @@ impl Channel {
         let Some(live) = &mut self.previous else { return };
         match live.open(n, data) {
             Opened::Text(text) => {
+                // Where handshakes crossed, each side may take the other's session for the old one, for ever.
+                self.due = self.due.or(Some(now + LATE_LIMIT));
                 self.outputs.push_back(Output::Heard(text));
             }
             Opened::Junk | Opened::Repeat => tracing::debug!("dropped a message"),
