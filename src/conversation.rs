@@ -26,8 +26,8 @@ use crate::{
 use backoff::Backoff;
 use wish::Wish;
 
-/// How long the server may take to register this side: 15 s, with room for its check of a half-dead holder.
-pub const REGISTER_LIMIT: Duration = Duration::from_secs(15);
+/// How long the server may take to register this side: 6 s, twice its check of a half-dead holder.
+pub const REGISTER_LIMIT: Duration = Duration::from_secs(6);
 /// How often the server is asked who is there while somebody who is wanted is not: every 5 s. It may have told wrongly.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// The longest error text of a server that is shown: 200 characters.
