@@ -178,9 +178,12 @@ impl World {
         }
     }
 
-    /// Lets what waits for an end go on its way.
+    /// Lets what waits for an end go on its way; who closed its end takes along what did not get through.
     fn pump(&mut self, end: usize) {
         let Some(far) = self.medium.ends[end].far else { return };
+        if self.medium.ends[far].is_closed {
+            return self.medium.ends[end].held.clear();
+        }
         if !self.medium.ends[end].is_open || !self.is_way(end, far) {
             return;
         }

@@ -38,6 +38,8 @@ pub struct Plan {
     pub latency: Duration,
     pub jitter: Duration,
     pub weather: Weather,
+    /// The server says who is there, and it is not so.
+    pub lies: bool,
     pub media_fail: f64,
     pub media_slow: f64,
     /// The run that ends in the middle of saying something.
@@ -78,6 +80,7 @@ impl Plan {
             latency: Duration::from_millis(milliseconds),
             jitter: Duration::from_millis(milliseconds),
             weather: Weather::default(),
+            lies: false,
             media_fail: 0.0,
             media_slow: 0.0,
             dies: None,
@@ -95,6 +98,12 @@ impl Plan {
         let last = plan.presses.iter().map(|(at, ..)| *at).max().unwrap_or_default();
         plan.end = plan.end.max(last + SETTLED + Duration::from_secs(2));
         plan
+    }
+
+    /// Whether the server hands on all it gets, or breaks off.
+    pub fn is_reliable(&self) -> bool {
+        let Weather { drop, reorder, truncate, repeat, .. } = self.weather;
+        drop + reorder + truncate + repeat == 0.0 && !self.lies
     }
 
     fn draw_presses(&mut self, random: &mut Rng, until: Duration) {
@@ -144,7 +153,10 @@ impl Plan {
                 }
                 1 => self.faults.push((at, Fault::LoseLine(side))),
                 2 => self.faults.push((at, Fault::HalfDead(side))),
-                3 => self.faults.push((at, Fault::Lie { side, has_joined: random.bool() })),
+                3 => {
+                    self.lies = true;
+                    self.faults.push((at, Fault::Lie { side, has_joined: random.bool() }));
+                }
                 _ => {
                     self.faults.push((at, Fault::Cut(true)));
                     self.faults.push((later.min(until), Fault::Cut(false)));

@@ -7,7 +7,7 @@ use std::{
 
 use twocan::{
     conversation::Input,
-    rendezvous::ServerLine,
+    rendezvous::{Resume, ServerLine},
     switchboard::{self, ConnectionId, Output, Switchboard},
 };
 
@@ -229,11 +229,13 @@ impl World {
             return;
         }
         let id = ConnectionId(socket as u64);
+        // A program is known again by the server when it comes back.
+        let resume = Resume::from_bits((it.side as u128) << 32 | u128::from(it.run));
         let input = match &up {
             _ if it.is_half_dead && !matches!(up, Up::Closed) => return,
             Up::Opened => {
                 it.at_server = true;
-                switchboard::Input::Opened
+                switchboard::Input::Opened(Some(&resume))
             }
             _ if !it.at_server => return,
             Up::Text(text) => switchboard::Input::Text(text),

@@ -282,7 +282,11 @@ impl World {
         match output {
             Output::Connect => self.connect(side),
             Output::Disconnect => self.disconnect(side),
-            Output::Send(line) => self.say(side, line.to_string()),
+            Output::Send(line) => {
+                let line = line.to_string();
+                self.check_sealed(side, &line);
+                self.say(side, line);
+            }
             Output::Media(connection, command) => self.media_command(side, &connection, command),
             Output::Gate(gate) => self.set_gate(side, gate, is_unpause),
             Output::Track(track, switch) => {
