@@ -366,5 +366,7 @@ fn sides_that_took_each_others_session_for_the_old_one_agree_on_another() {
         world.handle(1, Input::Say("hello".into()));
         world.run(secs(2));
     }
+    let [one, other] = [0, 1].map(|side| world.sides[side].current.as_ref().map(|live| live.id.clone()));
+    assert!(one.is_some() && one == other);
     world.assert_talk();
 }
