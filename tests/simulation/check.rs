@@ -12,7 +12,12 @@ use twocan::{
     seal::{PublicKey, SafetyWords},
 };
 
-use crate::{medium::End, schedule, side::Side, world::World};
+use crate::{
+    medium::End,
+    schedule,
+    side::{Cause, Press, Side},
+    world::World,
+};
 
 /// How long a side may believe itself connected after the other end is gone: 3 s of silence, and what was on its way.
 const LONELY: Duration = Duration::from_millis(3700);
@@ -24,6 +29,10 @@ pub struct Watch {
     lonely: [Option<Instant>; 4],
     /// What was shown of each session by who sealed something in it.
     words: BTreeMap<String, SafetyWords>,
+    /// Somebody hung up a call, and nobody has pressed anything since.
+    hung_up: Option<Instant>,
+    /// When something last happened that may keep a hang-up from the far side.
+    pub disturbed: Option<Instant>,
 }
 
 impl Side {
@@ -71,8 +80,12 @@ impl World {
     }
 
     /// A gate opens when a person unpauses, and at no other time.
-    pub fn set_gate(&mut self, side: usize, gate: Gate, is_unpause: bool) {
-        assert!(gate == Gate::Closed || is_unpause, "the gate of side {side} opens by itself");
+    pub fn set_gate(&mut self, side: usize, gate: Gate, cause: Cause) {
+        assert!(gate == Gate::Closed || cause == Cause::Unpause, "the gate of side {side} opens by itself");
+        if gate == Gate::Closed && cause == Cause::Other && self.plan.is_calm() && self.watch.disturbed.is_none() {
+            let far_ended = self.far_did(side, |far| far.has_hung_up || far.has_closed);
+            assert!(far_ended, "the gate of side {side} closes by itself");
+        }
         self.sides[side].run.iter_mut().for_each(|run| run.gate = gate);
         // A hang-up, or a call that did not come about, closes it without a person of this side.
         if gate == Gate::Closed {
@@ -80,14 +93,35 @@ impl World {
         }
     }
 
+    fn far_did(&self, side: usize, what: fn(&Side) -> bool) -> bool {
+        let disk = self.sides[side].disk;
+        self.sides.iter().any(|far| far.disk != disk && what(far))
+    }
+
+    pub fn note_press(&mut self, press: Press) {
+        self.watch.hung_up = None;
+        match press {
+            Press::TakeOver | Press::Quit | Press::Kill | Press::Start | Press::Reload | Press::Network { .. } => {
+                self.watch.disturbed = Some(self.now);
+            }
+            Press::Unpause | Press::Pause | Press::HangUp | Press::Switch(..) | Press::Equipped { .. } => {}
+        }
+    }
+
+    /// A hang-up in quiet times holds until somebody presses something else.
+    pub fn note_hang_up(&mut self, side: usize) {
+        let is_quiet = self.now >= self.start + self.plan.settled_from;
+        let is_stable = self.watch.disturbed.is_none_or(|at| self.now - at > Duration::from_secs(10));
+        let in_call = self.sides[side].run.as_ref().is_some_and(|run| run.phase != Phase::Idle);
+        if is_quiet && is_stable && in_call {
+            self.watch.hung_up = Some(self.now);
+        }
+    }
+
     pub fn check_event(&mut self, side: usize, event: &Event) {
-        let far_did = |what: fn(&Side) -> bool| {
-            let disk = self.sides[side].disk;
-            self.sides.iter().any(|far| far.disk != disk && what(far))
-        };
         match event {
             Event::Call(Phase::Idle, Some(Ending::FarHungUp)) => {
-                assert!(far_did(|far| far.has_hung_up), "side {side} is told of a hang-up that nobody did");
+                assert!(self.far_did(side, |far| far.has_hung_up), "side {side} is told of a hang-up that nobody did");
             }
             Event::Call(_, Some(Ending::HungUp)) => {
                 assert!(self.sides[side].has_hung_up, "side {side} is told that it hung up, which it did not");
@@ -169,6 +203,7 @@ impl World {
             run.gate,
             far_run.gate
         );
+        assert!(run.phase == Phase::Idle || self.watch.hung_up.is_none(), "a call goes on that was hung up");
         let living: Vec<_> = self.medium.living(side, self.sides[side].runs).collect();
         if run.phase == Phase::Connected {
             let [(mark, end)] = living[..] else { panic!("side {side} has {} connections", living.len()) };

@@ -48,6 +48,8 @@ pub struct Plan {
     pub faults: Vec<(Duration, Fault)>,
     /// Nothing goes wrong from then on.
     pub quiet: Duration,
+    /// Nor does what went wrong before have an effect from then on.
+    pub settled_from: Duration,
     /// Everything has to be settled then.
     pub end: Duration,
 }
@@ -87,6 +89,7 @@ impl Plan {
             presses: Vec::new(),
             faults: Vec::new(),
             quiet: trouble,
+            settled_from: if trouble.is_zero() { trouble } else { trouble + SETTLED },
             end: (trouble + AFTERMATH).max(pressing) + SETTLED,
             places,
         };
@@ -104,6 +107,11 @@ impl Plan {
     pub fn is_reliable(&self) -> bool {
         let Weather { drop, reorder, truncate, repeat, .. } = self.weather;
         drop + reorder + truncate + repeat == 0.0 && !self.lies
+    }
+
+    /// Whether nothing goes wrong at all.
+    pub fn is_calm(&self) -> bool {
+        self.quiet.is_zero()
     }
 
     fn draw_presses(&mut self, random: &mut Rng, until: Duration) {

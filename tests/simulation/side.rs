@@ -61,6 +61,14 @@ pub struct Run {
     pub is_quitting: bool,
 }
 
+/// What moved a side to say something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    Unpause,
+    Pause,
+    Other,
+}
+
 /// What a person does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Press {
@@ -108,6 +116,7 @@ impl World {
         if self.sides[side].run.is_none() {
             return;
         }
+        self.note_press(press);
         match press {
             Press::Unpause => {
                 self.sides[side].wants = Gate::Open;
@@ -133,6 +142,7 @@ impl World {
     fn press_hang_up(&mut self, side: usize) {
         self.sides[side].wants = Gate::Closed;
         self.sides[side].has_hung_up = true;
+        self.note_hang_up(side);
         self.tell(side, Input::HangUp);
     }
 
@@ -246,7 +256,12 @@ impl World {
     /// Hands an input to the program of a side, and carries out what it says to it.
     pub fn tell(&mut self, side: usize, input: Input) {
         let Some(run) = &mut self.sides[side].run else { return };
-        let (is_deadline, is_unpause) = (matches!(input, Input::Deadline), matches!(input, Input::Unpause));
+        let is_deadline = matches!(input, Input::Deadline);
+        let cause = match input {
+            Input::Unpause => Cause::Unpause,
+            Input::Pause | Input::HangUp => Cause::Pause,
+            _ => Cause::Other,
+        };
         run.conversation.handle(self.now, input);
         let mut outputs = std::mem::take(&mut self.outputs);
         outputs.extend(std::iter::from_fn(|| run.conversation.poll()));
@@ -264,14 +279,14 @@ impl World {
                 self.at(at, Happening::Press(side, Press::Start));
                 break;
             }
-            self.carry_out(side, output, is_unpause);
+            self.carry_out(side, output, cause);
         }
         outputs.clear();
         self.outputs = outputs;
         self.end_if_quitting(side);
     }
 
-    fn carry_out(&mut self, side: usize, output: Output, is_unpause: bool) {
+    fn carry_out(&mut self, side: usize, output: Output, cause: Cause) {
         trace::note(|| match &output {
             Output::Media(connection, command) => {
                 format!("{} side {side}:   -> media {} {command:?}", self.clock(), medium::name(connection))
@@ -288,7 +303,7 @@ impl World {
                 self.say(side, line);
             }
             Output::Media(connection, command) => self.media_command(side, &connection, command),
-            Output::Gate(gate) => self.set_gate(side, gate, is_unpause),
+            Output::Gate(gate) => self.set_gate(side, gate, cause),
             Output::Track(track, switch) => {
                 if let Some(run) = &mut self.sides[side].run {
                     run.tracks[usize::from(track == Track::Camera)] = switch;
