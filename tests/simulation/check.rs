@@ -26,11 +26,13 @@ const LONELY: Duration = Duration::from_millis(3700);
 #[derive(Debug, Default)]
 pub struct Watch {
     /// Since when a side has been connected to nobody.
-    lonely: [Option<Instant>; 4],
+    lonely: [Option<Instant>; 6],
     /// What was shown of each session by who sealed something in it.
     words: BTreeMap<String, SafetyWords>,
     /// Somebody hung up a call, and nobody has pressed anything since.
     hung_up: Option<Instant>,
+    /// When somebody last pressed something else.
+    pressed: Option<Instant>,
     /// When something last happened that may keep a hang-up from the far side.
     pub disturbed: Option<Instant>,
 }
@@ -100,6 +102,9 @@ impl World {
 
     pub fn note_press(&mut self, press: Press) {
         self.watch.hung_up = None;
+        if press != Press::HangUp {
+            self.watch.pressed = Some(self.now);
+        }
         match press {
             Press::TakeOver | Press::Quit | Press::Kill | Press::Start | Press::Reload | Press::Network { .. } => {
                 self.watch.disturbed = Some(self.now);
@@ -111,7 +116,9 @@ impl World {
     /// A hang-up in quiet times holds until somebody presses something else.
     pub fn note_hang_up(&mut self, side: usize) {
         let is_quiet = self.now >= self.start + self.plan.settled_from;
-        let is_stable = self.watch.disturbed.is_none_or(|at| self.now - at > Duration::from_secs(10));
+        let is_long_ago =
+            |at: Option<Instant>, limit: u64| at.is_none_or(|at| self.now - at > Duration::from_secs(limit));
+        let is_stable = is_long_ago(self.watch.disturbed, 10) && is_long_ago(self.watch.pressed, 1);
         let in_call = self.sides[side].run.as_ref().is_some_and(|run| run.phase != Phase::Idle);
         if is_quiet && is_stable && in_call {
             self.watch.hung_up = Some(self.now);
@@ -125,6 +132,9 @@ impl World {
             }
             Event::Call(_, Some(Ending::HungUp)) => {
                 assert!(self.sides[side].has_hung_up, "side {side} is told that it hung up, which it did not");
+            }
+            Event::FarProps(props) => {
+                assert!(!props.contains_key(crate::hostile::MARK), "side {side} believes what the server made up");
             }
             Event::Refused => {
                 let disk = &self.disks[self.sides[side].disk];

@@ -17,6 +17,7 @@
 
 mod check;
 mod crypto;
+mod hostile;
 mod medium;
 mod runner;
 mod schedule;
@@ -27,8 +28,14 @@ mod world;
 
 use crypto::Kind;
 use runner::Batch;
+use schedule::Server;
 
 #[test]
 fn many_schedules() {
-    Batch::new("many_schedules", 300, Kind::Toy).run();
+    Batch::new("many_schedules", 300, Kind::Toy, Server::Faulty).run();
+}
+
+#[test]
+fn hostile_schedules() {
+    Batch::new("hostile_schedules", 300, Kind::Toy, Server::Hostile).run();
 }

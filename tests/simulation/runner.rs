@@ -14,7 +14,12 @@ use std::{
 
 use fastrand::Rng;
 
-use crate::{crypto, schedule::Plan, trace, world::World};
+use crate::{
+    crypto,
+    schedule::{Plan, Server},
+    trace,
+    world::World,
+};
 
 /// Which schedules.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +28,7 @@ pub struct Batch {
     pub first: u64,
     pub seeds: u64,
     pub crypto: crypto::Kind,
+    pub server: Server,
     /// Goes on after a failure, and lists the failing seeds by what is wrong.
     pub goes_on: bool,
 }
@@ -32,13 +38,14 @@ const PORTION: u64 = 32;
 
 impl Batch {
     /// The schedules of the test of this name; the environment may ask for others.
-    pub fn new(name: &'static str, seeds: u64, crypto: crypto::Kind) -> Self {
+    pub fn new(name: &'static str, seeds: u64, crypto: crypto::Kind, server: Server) -> Self {
         let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
         Self {
             name,
             first: number("TWOCAN_SEED").unwrap_or(0),
             seeds: number("TWOCAN_SEEDS").unwrap_or(seeds),
             crypto,
+            server,
             goes_on: number("TWOCAN_GO_ON").is_some(),
         }
     }
@@ -83,7 +90,7 @@ impl Batch {
         let run = || {
             crypto::seed(seed);
             let mut random = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x7717);
-            let plan = Plan::draw(&mut random, self.crypto);
+            let plan = Plan::draw(&mut random, self.crypto, self.server);
             World::new(plan, random, self.crypto).run();
         };
         panic::catch_unwind(AssertUnwindSafe(run)).map_err(|why| text(why.as_ref()))

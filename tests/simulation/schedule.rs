@@ -11,6 +11,7 @@ use twocan::{
 
 use crate::{
     crypto::{self, Kind},
+    hostile::Malice,
     server::Weather,
     side::{Disk, Press},
 };
@@ -38,6 +39,7 @@ pub struct Plan {
     pub latency: Duration,
     pub jitter: Duration,
     pub weather: Weather,
+    pub malice: Malice,
     /// The server says who is there, and it is not so.
     pub lies: bool,
     pub media_fail: f64,
@@ -54,6 +56,15 @@ pub struct Plan {
     pub end: Duration,
 }
 
+/// What kind of server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// It means well, and fails.
+    Faulty,
+    /// It means harm.
+    Hostile,
+}
+
 /// Who there is besides the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Third {
@@ -65,7 +76,7 @@ enum Third {
 }
 
 impl Plan {
-    pub fn draw(random: &mut Rng, crypto: Kind) -> Self {
+    pub fn draw(random: &mut Rng, crypto: Kind, server: Server) -> Self {
         let is_paired = random.u8(..) < 180;
         let third = match random.u8(0..10) {
             0 if is_paired => Third::SecondRun,
@@ -75,13 +86,15 @@ impl Plan {
         let (disks, places) = people(random, crypto, is_paired, third);
         let milliseconds = [1, 5, 20, 60, 150][random.usize(0..5)];
         // A third of the schedules have no faults, so that what needs none is met often.
-        let trouble = if random.u8(..) < 85 { Duration::ZERO } else { millis(random, 500, 20_000) };
+        let is_calm = server == Server::Faulty && random.u8(..) < 85;
+        let trouble = if is_calm { Duration::ZERO } else { millis(random, 500, 20_000) };
         let pressing = millis(random, 500, 20_000);
         let mut plan = Self {
             disks,
             latency: Duration::from_millis(milliseconds),
             jitter: Duration::from_millis(milliseconds),
             weather: Weather::default(),
+            malice: Malice::None,
             lies: false,
             media_fail: 0.0,
             media_slow: 0.0,
@@ -93,8 +106,11 @@ impl Plan {
             end: (trouble + AFTERMATH).max(pressing) + SETTLED,
             places,
         };
+        if server == Server::Hostile {
+            plan.draw_malice(random, crypto);
+        }
         plan.draw_presses(random, pressing);
-        if !trouble.is_zero() {
+        if !plan.quiet.is_zero() {
             plan.draw_faults(random, trouble);
         }
         // What is restarted comes back a little later.
@@ -106,12 +122,30 @@ impl Plan {
     /// Whether the server hands on all it gets, or breaks off.
     pub fn is_reliable(&self) -> bool {
         let Weather { drop, reorder, truncate, repeat, .. } = self.weather;
-        drop + reorder + truncate + repeat == 0.0 && !self.lies
+        drop + reorder + truncate + repeat == 0.0 && !self.lies && self.malice == Malice::None
     }
 
     /// Whether nothing goes wrong at all.
     pub fn is_calm(&self) -> bool {
         self.quiet.is_zero()
+    }
+
+    fn draw_malice(&mut self, random: &mut Rng, crypto: Kind) {
+        if random.u8(..) < 64 {
+            // One frame is changed, and nothing else goes wrong: somebody has to notice.
+            self.malice = Malice::Once(random.u32(0..8));
+            self.quiet = Duration::ZERO;
+            self.places.truncate(2);
+            return;
+        }
+        self.malice = Malice::Busy;
+        if random.u8(..) < 64 {
+            // Another conversation, whose frames can be mixed in.
+            let is_paired = random.bool();
+            let (disks, _) = people(random, crypto, is_paired, Third::Nobody);
+            self.places.extend([self.disks.len(), self.disks.len() + 1]);
+            self.disks.extend(disks);
+        }
     }
 
     fn draw_presses(&mut self, random: &mut Rng, until: Duration) {
@@ -120,6 +154,12 @@ impl Plan {
             self.presses.push((at, side, Press::Start));
         }
         let first = millis(random, 0, 3000);
+        if matches!(self.malice, Malice::Once(_)) {
+            return self.presses.push((first, 0, Press::Unpause));
+        }
+        if self.places.len() > 3 {
+            self.presses.push((first, self.places.len() - 1, Press::Unpause));
+        }
         self.presses.push((first, random.usize(0..2), Press::Unpause));
         for _ in 0..random.usize(0..8) {
             let at = Duration::from_micros(random.u64(0..until.as_micros() as u64));

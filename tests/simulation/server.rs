@@ -212,6 +212,7 @@ impl World {
                 trace::note(|| format!("{} side {side}: hears {text:.170}", self.clock()));
                 if let Ok(line) = text.parse::<ServerLine>() {
                     self.tell(side, Input::Line(line));
+                    self.check_spoilt(socket, &text);
                 }
             }
             Down::Closed => {
@@ -255,7 +256,7 @@ impl World {
     pub fn serve(&mut self) {
         while let Some(output) = self.server.switchboard.poll_output() {
             match output {
-                Output::Send { to, text } => self.send_down(to.0 as usize, &text),
+                Output::Send { to, text } => self.route(to.0 as usize, &text),
                 Output::Ping { to } => {
                     let socket = to.0 as usize;
                     if self.server.sockets[socket].at_side {

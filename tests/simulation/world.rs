@@ -13,6 +13,7 @@ use twocan::{call::MediaEvent, conversation::Output};
 use crate::{
     check::Watch,
     crypto,
+    hostile::Adversary,
     medium::Medium,
     schedule::{Fault, Plan},
     server::{Down, Server, Up},
@@ -32,6 +33,7 @@ pub struct World {
     pub sides: Vec<Side>,
     pub server: Server,
     pub medium: Medium,
+    pub adversary: Adversary,
     pub watch: Watch,
     /// What a side says at the moment; kept here so that it need not be allocated each time.
     pub outputs: Vec<Output>,
@@ -91,8 +93,9 @@ fn first_instant() -> Instant {
 }
 
 impl World {
-    pub fn new(plan: Plan, random: Rng, crypto: crypto::Kind) -> Self {
+    pub fn new(plan: Plan, mut random: Rng, crypto: crypto::Kind) -> Self {
         let start = first_instant();
+        let adversary = Adversary::new(&plan, &mut random, crypto);
         let mut world = Self {
             now: start,
             start,
@@ -103,6 +106,7 @@ impl World {
             plan,
             server: Server { is_up: true, ..Server::default() },
             medium: Medium::default(),
+            adversary,
             watch: Watch::default(),
             outputs: Vec::new(),
             queue: BinaryHeap::new(),
@@ -214,6 +218,7 @@ impl World {
         self.server.weather = crate::server::Weather::default();
         (self.medium.fails, self.medium.slow) = (0.0, 0.0);
         self.plan.dies = None;
+        self.become_honest();
         if !self.server.is_up {
             self.restart_server(true);
         }
