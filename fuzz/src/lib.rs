@@ -3,7 +3,10 @@
 //! The targets are run by `scripts/fuzz`, and by `tests/fuzz` on what such runs have left in `corpus`.
 
 #![allow(clippy::expect_used, reason = "a target fails by panicking")]
-#![allow(clippy::disallowed_methods, reason = "an Instant cannot be made from nothing; which one it is does not matter")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "an Instant cannot be made from nothing; which one it is does not matter"
+)]
 
 pub mod bytes;
 pub mod conversation;

@@ -41,7 +41,7 @@ fn step(world: &mut World, bytes: &mut Bytes<'_>) {
         3 => world.tell(side, Input::Here(Order::Waits)),
         4 => world.tell(side, Input::Away),
         5 | 6 => world.say(side),
-        7 => world.tell(side, Input::Expired),
+        7 => world.expire(side),
         8 => world.restart(side),
         9 => world.pass(Duration::from_millis(bytes.milliseconds())),
         10 => world.now += Duration::from_millis(bytes.milliseconds()),

@@ -28,8 +28,8 @@ pub fn run(data: &[u8]) {
     board.pass(Duration::from_secs(20));
     assert_eq!(board.switchboard.deadline(), None, "something is due for ever");
     for id in board.clients.keys().copied().collect::<Vec<_>>() {
-        board.input(id, Input::Closed);
         board.clients.remove(&id);
+        board.input(id, Input::Closed);
     }
 }
 
@@ -68,8 +68,8 @@ impl Board {
             }
             2 => self.pass(Duration::from_millis(bytes.milliseconds())),
             3 => {
-                self.input(id, Input::Closed);
                 self.clients.remove(&id);
+                self.input(id, Input::Closed);
             }
             4 => self.input(id, Input::Frame),
             5 => self.input(id, Input::Binary),

@@ -1,6 +1,7 @@
 //! The fuzzing targets without a fuzzer: on what one has found worth keeping, and on changes of that.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a failure is told with what brings it about again")]
 
 #[path = "../../fuzz/src/lib.rs"]
 pub mod targets;

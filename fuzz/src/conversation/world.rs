@@ -207,7 +207,13 @@ impl World {
                     self.flying.push_back(text);
                 }
                 seal::Output::Heard(text) => assert!(Signal::parse(&text).is_ok(), "it says what is no signal: {text}"),
-                _ => {}
+                seal::Output::Send(..)
+                | seal::Output::Learned(_)
+                | seal::Output::Paired { .. }
+                | seal::Output::Up(_)
+                | seal::Output::Down
+                | seal::Output::Refused
+                | seal::Output::Suspicious(_) => {}
             }
         }
     }

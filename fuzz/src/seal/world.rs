@@ -13,7 +13,6 @@ use twocan::{
 
 use super::super::crypto;
 
-
 /// The third one holds the code too, or only says so.
 pub(super) const SIDES: usize = 3;
 /// What one input may bring about at most.
@@ -202,6 +201,14 @@ impl World {
         panic!("it is woken too often");
     }
 
+    /// The time of a side's code is over.
+    pub(super) fn expire(&mut self, side: usize) {
+        self.tell(side, Input::Expired);
+        if let Trust::Owner { code } = &self.sides[side].trust {
+            self.sides[side].trust = Trust::Closed { spent: Some(code.spent()) };
+        }
+    }
+
     /// The program of a side is started again: what is left is what it has stored.
     pub(super) fn restart(&mut self, side: usize) {
         self.begun += 1;
@@ -252,7 +259,9 @@ impl World {
     fn can_meet(&self) -> bool {
         let mean = |side: usize, far: usize| self.sides[side].trust.far() == Some(&instance(far));
         match (&self.sides[0].trust, &self.sides[1].trust) {
-            (Trust::Paired { .. }, Trust::Paired { .. } | Trust::Reader { key: Some(_), .. }) => mean(0, 1) && mean(1, 0),
+            (Trust::Paired { .. }, Trust::Paired { .. } | Trust::Reader { key: Some(_), .. }) => {
+                mean(0, 1) && mean(1, 0)
+            }
             (Trust::Owner { .. }, Trust::Reader { code: held, .. }) => mean(1, 0) && *held == code(),
             _ => false,
         }
