@@ -376,3 +376,6 @@ impl Call {
         tracing::debug!(state = self.state.name(), what, "out of turn, dropped");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,7 +81,11 @@ pub struct Conversation {
     /// What there is: a microphone, a camera.
     equipped: [bool; 2],
     call: Call,
+    /// What the far side told of itself last, in this call.
+    far_props: Option<Props>,
     wish: Wish,
+    /// How far the call has got, as last told.
+    shown: Phase,
     random: fastrand::Rng,
     outputs: VecDeque<Output>,
 }
@@ -120,7 +124,9 @@ impl Conversation {
             microphone: Switch::On,
             camera: Switch::On,
             equipped: [true; 2],
+            far_props: None,
             wish: Wish::default(),
+            shown: Phase::Idle,
             random,
             outputs: VecDeque::new(),
         };
@@ -386,7 +392,7 @@ impl Conversation {
         if !self.call.is_over() {
             self.call.handle(now, call::Input::HangUp);
         } else if self.wish.is_lost() {
-            self.event(Event::Call(Phase::Idle, Some(Ending::HungUp)));
+            self.show_call(Phase::Idle, Some(Ending::HungUp));
         }
         self.wish.forget();
     }
@@ -425,7 +431,7 @@ impl Conversation {
         }
         if self.wish.expire(now) {
             self.set_gate(Gate::Closed);
-            self.event(Event::Call(Phase::Idle, Some(Ending::FarClosed)));
+            self.show_call(Phase::Idle, Some(Ending::FarClosed));
         }
         self.channel.handle(now, seal::Input::Deadline);
         self.call.handle(now, call::Input::Deadline);
@@ -461,14 +467,28 @@ impl Conversation {
         match output {
             call::Output::Signal(signal) => self.channel.handle(now, seal::Input::Say(signal.to_string())),
             call::Output::Media(connection, command) => self.outputs.push_back(Output::Media(connection, command)),
-            call::Output::FarProps(props) => self.event(Event::FarProps(props)),
+            call::Output::FarProps(props) if self.far_props.as_ref() == Some(&props) => {}
+            call::Output::FarProps(props) => {
+                self.far_props = Some(props.clone());
+                self.event(Event::FarProps(props));
+            }
             call::Output::Phase(phase, ending) => {
                 let (phase, ending) = self.wish.note(now, phase, ending);
+                if matches!(phase, Phase::Idle | Phase::Reconnecting) {
+                    self.far_props = None;
+                }
                 if !self.wish.is_wanted() {
                     self.set_gate(Gate::Closed);
                 }
-                self.event(Event::Call(phase, ending));
+                self.show_call(phase, ending);
             }
+        }
+    }
+
+    fn show_call(&mut self, phase: Phase, ending: Option<Ending>) {
+        if ending.is_some() || phase != self.shown {
+            self.shown = phase;
+            self.event(Event::Call(phase, ending));
         }
     }
 

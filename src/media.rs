@@ -6,6 +6,7 @@
 //! tears down peers ([`peer`]), the other opens and closes devices ([`gate`]). Both report through one channel.
 
 mod capture;
+mod description;
 mod devices;
 mod gate;
 mod peer;

@@ -2,12 +2,16 @@
 //!
 //! One line is one WebSocket text message. Nothing here knows who is registered or where; that is the switchboard's.
 
+mod resume;
+
 use std::{
     fmt::{self, Write as _},
     str::FromStr,
 };
 
 use thiserror::Error;
+
+pub use resume::{NotResume, Resume};
 
 use crate::ids::{IdError, PeerUid, RoomId};
 

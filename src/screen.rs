@@ -19,6 +19,7 @@ use std::{
 pub use self::{command::Command, event::Event, lines::LINE_LIMIT};
 use self::{
     lines::{Line, Writer},
+    plain::Typed,
     status::Status,
     tui::Tui,
 };
@@ -111,24 +112,26 @@ impl Lines {
 
     async fn command(&mut self) -> Option<Command> {
         while !self.out.is_gone() {
-            match (self.input.recv().await, self.face) {
-                (Ok(Line::Text(text)), _) if text.trim().is_empty() => {}
-                (Ok(line), face) => match parse(line, face) {
-                    Ok(command) => return Some(command),
-                    Err(message) => self.show(&Event::Notice { message, hint: None }),
-                },
+            let line = match (self.input.recv().await, self.face) {
+                (Ok(Line::Text(text)), _) if text.trim().is_empty() => continue,
+                (Ok(line), _) => line,
                 (Err(_), Face::Json) => return None,
                 (Err(_), Face::Plain | Face::Terminal) => future::pending().await,
+            };
+            match parse(line, self.face) {
+                Ok(Typed::Command(command)) => return Some(command),
+                Ok(Typed::Words) => self.out.write(plain::safety_words(&self.status)),
+                Err(message) => self.show(&Event::Notice { message, hint: None }),
             }
         }
         None
     }
 }
 
-fn parse(line: Line, face: Face) -> Result<Command, String> {
+fn parse(line: Line, face: Face) -> Result<Typed, String> {
     match (line, face) {
-        (Line::Text(text), Face::Json) => json::command(&text).map_err(|error| error.to_string()),
-        (Line::Text(text), Face::Plain | Face::Terminal) => plain::command(&text),
+        (Line::Text(text), Face::Json) => json::command(&text).map(Typed::Command).map_err(|error| error.to_string()),
+        (Line::Text(text), Face::Plain | Face::Terminal) => plain::typed(&text),
         (Line::TooLong, _) => Err(format!("a command is at most {LINE_LIMIT} bytes long")),
         (Line::NotText, _) => Err("a command is UTF-8 text".to_owned()),
     }
@@ -197,6 +200,15 @@ mod tests {
         let more = block_on(async { futures_util::poll!(std::pin::pin!(screen.command())) });
         assert!(more.is_pending());
         screen.show(&Event::Ended);
+    }
+
+    #[test]
+    fn asking_for_the_safety_words_is_answered_and_is_no_command() {
+        let (mut screen, shown) = screen(Face::Plain, "words\nquit\n");
+        screen.show(&Event::Sealed { words: "lusab babad gutih tugad".into() });
+        assert_eq!(block_on(screen.command()), Some(Command::Quit));
+        let said = String::from_utf8(shown.recv().unwrap()).unwrap();
+        assert!(said.starts_with("lusab babad gutih tugad "), "{said}");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use tokio_tungstenite::{
 
 use crate::{
     invite::Origin,
-    rendezvous::MESSAGE_LIMIT,
+    rendezvous::{MESSAGE_LIMIT, Resume},
     rt::{self, Receiver, Sender},
 };
 
@@ -71,13 +71,15 @@ pub struct Socket {
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 impl Socket {
-    /// Begins to connect; what becomes of it is told on `events`, with `number`.
-    pub fn connect(server: &Origin, number: u64, events: Sender<(u64, Event)>) -> Self {
+    /// Begins to connect, from whichever address leads there now; what becomes of it is told on `events`, with `number`.
+    ///
+    /// `resume` is the same for all connections of this program, so that the next takes over from the last at once.
+    pub fn connect(server: &Origin, resume: &Resume, number: u64, events: Sender<(u64, Event)>) -> Self {
         let (lines, outbox) = rt::channel(OUTBOX);
-        let server = server.clone();
+        let (server, resume) = (server.clone(), resume.clone());
         let listener = Listener { number, events };
         let task = rt::spawn(async move {
-            let ended = match open(&server).await {
+            let ended = match open(&server, &resume).await {
                 Ok(stream) => {
                     listener.tell(Event::Open).await;
                     carry(stream, &outbox, &listener).await
@@ -114,13 +116,14 @@ impl Listener {
     }
 }
 
-async fn open(server: &Origin) -> Result<Stream, SocketError> {
+async fn open(server: &Origin, resume: &Resume) -> Result<Stream, SocketError> {
     let config = WebSocketConfig::default()
         .read_buffer_size(4096)
         .write_buffer_size(0)
         .max_message_size(Some(2 * MESSAGE_LIMIT))
         .max_frame_size(Some(2 * MESSAGE_LIMIT));
-    let url = server.socket();
+    let mut url = server.socket();
+    url.set_query(Some(&resume.query()));
     let connector = if url.scheme() == "wss" { Connector::Rustls(tls(server)?) } else { Connector::Plain };
     // Lines are short and each one is waited for: none may linger in the kernel.
     let no_delay = true;

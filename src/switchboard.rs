@@ -14,7 +14,7 @@ use std::{
 
 use crate::{
     ids::{PeerUid, RoomId},
-    rendezvous::{MESSAGE_LIMIT, Refusal, Request, ServerLine},
+    rendezvous::{MESSAGE_LIMIT, Refusal, Request, Resume, ServerLine},
 };
 
 #[cfg(test)]
@@ -46,6 +46,8 @@ pub struct Switchboard {
     rooms: HashMap<Arc<RoomId>, Vec<ConnectionId>>,
     /// When which connection's state runs out: `Unregistered` or `Challenge`.
     timers: BTreeSet<(Instant, ConnectionId)>,
+    /// By what the clients of some connections would take over from themselves.
+    resumes: HashMap<ConnectionId, Resume>,
     outputs: VecDeque<Output>,
 }
 
@@ -89,7 +91,7 @@ impl Switchboard {
     /// Takes in what happened on one connection.
     pub fn handle(&mut self, now: Instant, from: ConnectionId, input: Input<'_>) {
         match input {
-            Input::Opened => self.open(now, from),
+            Input::Opened(resume) => self.open(now, from, resume),
             Input::Text(text) => {
                 self.show_life(from);
                 self.hear(now, from, text);
@@ -131,8 +133,9 @@ impl Switchboard {
         self.outputs.pop_front()
     }
 
-    fn open(&mut self, now: Instant, id: ConnectionId) {
+    fn open(&mut self, now: Instant, id: ConnectionId, resume: Option<&Resume>) {
         let until = now + HELLO_LIMIT;
+        self.resumes.extend(resume.map(|resume| (id, resume.clone())));
         self.timers.insert((until, id));
         self.connections.insert(id, Connection::Unregistered { until });
     }
@@ -183,6 +186,7 @@ impl Switchboard {
         };
         self.timers.remove(&timer);
         match self.uids.get(&uid) {
+            Some(&holder) if self.is_same_client(holder, from) => self.take_over(holder, from, uid),
             Some(&holder) => self.challenge(now, holder, from),
             None => self.register(from, Arc::new(uid)),
         }
@@ -192,6 +196,18 @@ impl Switchboard {
         self.uids.insert(uid.clone(), id);
         self.connections.insert(id, Connection::Registered { uid, place: Place::Idle, challenge: None });
         self.send(id, &ServerLine::Hello);
+    }
+
+    fn is_same_client(&self, one: ConnectionId, other: ConnectionId) -> bool {
+        self.resumes.get(&one).is_some_and(|resume| self.resumes.get(&other) == Some(resume))
+    }
+
+    /// Gives the holder's uid to a newer connection of the same client.
+    fn take_over(&mut self, holder: ConnectionId, newcomer: ConnectionId, uid: PeerUid) {
+        // Whoever else is waiting for the uid waits in vain.
+        self.show_life(holder);
+        self.dismiss(holder, CloseCode::Away, "taken over");
+        self.register(newcomer, Arc::new(uid));
     }
 
     /// Asks the holder for a sign of life; the newcomer waits for what comes of it.
@@ -299,6 +315,7 @@ impl Switchboard {
 
     /// Forgets a connection that is gone, and tells those it was with.
     fn forget(&mut self, id: ConnectionId) {
+        self.resumes.remove(&id);
         match self.connections.remove(&id) {
             None => {}
             Some(Connection::Unregistered { until }) => {

@@ -16,9 +16,11 @@ export function arrive() {
   if (!window.isSecureContext) return { obstacle: "insecure" };
   if (convo === null) return broken ? { obstacle: "broken" } : begin();
   const kept = store.loadConversation(convo);
-  if (kept) return { convo, ...kept };
+  if (kept?.farKey) return { convo, ...kept };
   const code = store.loadCode(convo);
   if (code) return resume(convo, code);
+  // Paired before calls were sealed: the two have to do it once more.
+  if (kept) return { convo, name: kept.name, obstacle: "keyless" };
   if (broken) return { obstacle: "broken" };
   return far === null ? { convo, obstacle: "unknown" } : accept(convo, far, key);
 }

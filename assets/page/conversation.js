@@ -1,15 +1,17 @@
 // One standing conversation: pairing, presence, pause, and its call.
 //
 // Sans-IO: no clock, socket, microphone or page. Whoever owns one feeds it inputs by `handle(now, input)`, drains
-// `poll()` after each, and wakes it with a `deadline` input at `deadline()`. The native peer's `conversation.rs` is its
-// twin. Times are milliseconds on any clock that does not jump.
+// `poll()` after each, and wakes it with a `deadline` input at `deadline()`. What the two sides say by the server goes
+// through a sealed channel (`seal.js`), which takes its time: `{ type: "channel", input }` is for it, and what it tells
+// comes back as `{ type: "channel", told }`. The native peer's `conversation.rs` is its twin. Times are milliseconds on
+// any clock that does not jump.
 
 import { Backoff } from "./backoff.js";
 import { Call } from "./call.js";
 import { newSession, parseId, uidOf } from "./ids.js";
 import * as say from "./negotiation.js";
-import { sameProof } from "./pairing.js";
 import * as wire from "./rendezvous.js";
+import { Wish } from "./wish.js";
 
 /** How long the server may take to let this side in, with room for its check of a half-dead holder. */
 export const REGISTER_LIMIT = 15_000;
@@ -18,21 +20,27 @@ export const PROBE_LIMIT = 3_000;
 
 export class Conversation {
   /**
-   * `pairing` is `{ kind: "waiting", until }` (shows a code until then), `{ kind: "accepting", far, accept, accepted }`
-   * (came by a link; the proof to send and the one to expect) or `{ kind: "paired", far, reply }` (the proof that made
-   * it so, kept for a far side that did not get it; null where this side had none to send); later `expired` or `refused`. `alone`: nothing else in this browser has the conversation, so that a server which says its uid is
-   * taken means a dead connection of this page. `random()` is in [0, 1).
+   * `pairing` is `{ kind: "waiting", until }` (shows a code until then), `{ kind: "accepting", far }` (came by a link) or
+   * `{ kind: "paired", far }`; later `expired` or `refused`. `alone`: nothing else in this browser has the conversation,
+   * so that a server which says its uid is taken means a dead connection of this page. `random()` is in [0, 1).
    */
   constructor({ convo, me, pairing, alone, camera, random = Math.random, session = newSession }) {
     Object.assign(this, { convo, me, pairing, alone, camera, newSession: session });
     this.line = { kind: "idle" };
     this.backoff = new Backoff(random);
+    /** Whether the far side is there, and has proved it; and whether it can be told something. */
     this.farHere = false;
+    this.met = false;
+    /** The words that both sides have while nobody sits between them. */
+    this.words = null;
     this.farProps = null;
     this.paused = true;
     this.muted = false;
     /** Whether there are devices to send from, as far as is known. */
     this.equipped = { audio: true, video: true };
+    this.wish = new Wish();
+    /** How far the call has got, as a person is told. */
+    this.phase = "idle";
     this.outputs = [];
     this.makeCall();
   }
@@ -45,7 +53,7 @@ export class Conversation {
   /** When a `deadline` input is due; Infinity if nothing is awaited. */
   deadline() {
     const code = this.pairing.kind === "waiting" ? this.pairing.until : Infinity;
-    return Math.min(this.line.until ?? Infinity, code, this.call.deadline());
+    return Math.min(this.line.until ?? Infinity, code, this.call.deadline(), this.wish.deadline());
   }
 
   /** Takes note of what happened; drain `poll()` afterwards. */
@@ -55,7 +63,8 @@ export class Conversation {
       socketOpen: () => this.socketOpen(now),
       socketClosed: () => this.socketClosed(now),
       line: () => this.heard(now, wire.parseServerLine(input.text)),
-      checked: () => this.checked(input),
+      channel: () => this.channelTold(now, input.told),
+      networkChanged: () => this.networkChanged(now),
       unpause: () => this.setPaused(false),
       pause: () => this.setPaused(true),
       mute: () => (this.muted = input.on),
@@ -64,14 +73,14 @@ export class Conversation {
       hangUp: () => this.hangUp(now),
       takeOver: () => this.takeOver(now),
       letGo: () => this.letGo(now),
-      media: () => this.call.heard(now, input.told),
+      media: () => this.call.handle(now, input),
       deadline: () => this.expire(now),
     };
     inputs[input.type]();
     this.syncProps();
-    this.drainCall();
+    this.drainCall(now);
     this.beginIfWanted(now);
-    this.drainCall();
+    this.drainCall(now);
   }
 
   out(type, fields) {
@@ -105,8 +114,19 @@ export class Conversation {
   socketClosed(now) {
     if (["idle", "taken", "offline"].includes(this.line.kind)) return;
     this.line = { kind: "offline", until: this.backoff.next(now) };
-    this.call.lineLost();
-    this.farHere = false;
+    this.farUnreachable(now);
+  }
+
+  /** The line to the server is made anew at once, and the call gets a new connection when the two meet. */
+  networkChanged(now) {
+    if (this.line.kind === "idle" || this.line.kind === "taken") return;
+    if (this.line.kind !== "offline") {
+      this.out("disconnect");
+      this.farUnreachable(now);
+    }
+    this.backoff.reset();
+    this.call.handle(now, { type: "renew" });
+    this.connect(now);
   }
 
   dropLine(now) {
@@ -122,18 +142,20 @@ export class Conversation {
     this.connect(now);
   }
 
-  /** Another tab takes this conversation over, or the page is left. */
+  /** Another tab takes this conversation over, or the page is left: nothing is hung up, it may go on there. */
   letGo(now) {
-    this.hangUp(now);
-    this.drainCall();
+    this.setPaused(true);
     this.call.close();
-    this.taken();
+    this.drainCall(now);
+    this.wish.forget();
+    this.phase = "idle";
+    this.taken(now);
   }
 
-  taken() {
+  taken(now) {
     this.line = { kind: "taken" };
-    this.farHere = false;
     this.out("disconnect");
+    this.farUnreachable(now);
   }
 
   heard(now, line) {
@@ -143,10 +165,10 @@ export class Conversation {
     const lines = {
       hello: () => this.registered(now),
       room: () => this.joined(now, line.peers),
-      peers: () => this.setFar(now, line.peers.includes(this.farUid)),
-      joined: () => line.uid === this.farUid && this.setFar(now, true),
+      peers: () => this.setFar(now, line.peers.includes(this.farUid), "begins"),
+      joined: () => line.uid === this.farUid && this.setFar(now, true, "waits"),
       left: () => line.uid === this.farUid && this.setFar(now, false),
-      message: () => this.message(now, line.from, say.parseSignal(line.text)),
+      message: () => this.frame(line.from, line.text),
       error: () => this.refusedByServer(now, line.text),
     };
     lines[line.type]();
@@ -163,13 +185,13 @@ export class Conversation {
     this.line = { kind: "joined" };
     this.alone = true;
     this.backoff.reset();
-    this.setFar(now, peers.includes(this.farUid));
+    this.setFar(now, peers.includes(this.farUid), "begins");
   }
 
   refusedByServer(now, text) {
     // In the room an error is about a message to somebody who has just left.
     if (this.line.kind !== "registering" && this.line.kind !== "joining") return;
-    if (text === wire.UID_TAKEN && !this.alone) this.taken();
+    if (text === wire.UID_TAKEN && !this.alone) this.taken(now);
     else this.dropLine(now);
   }
 
@@ -177,52 +199,70 @@ export class Conversation {
     return this.pairing.far && uidOf(this.pairing.far, this.convo);
   }
 
-  setFar(now, here) {
-    if (this.line.kind !== "joined" || here === this.farHere) return;
-    this.farHere = here;
-    if (!here) this.call.farLeft(now);
-    else if (this.pairing.kind === "accepting") this.tell(this.farUid, say.accept(this.pairing.accept));
+  /** What the server says of the far side's presence; the channel finds out whether it is true. */
+  setFar(now, here, order) {
+    if (this.line.kind !== "joined" || this.farUid === undefined) return;
+    if (here) return this.toChannel({ type: "here", order });
+    this.call.handle(now, { type: "farLeft" });
+    this.farUnreachable(now);
   }
 
-  // ── what is said through the server ──
-
-  message(now, from, said) {
-    if (this.line.kind !== "joined" || said === null) return;
-    if (said.type === "accept") this.asked(from, said.proof);
-    else if (from !== this.farUid) return;
-    else if (said.type === "accepted") this.accepted(said.proof);
-    else if (said.type === "refused") this.refused();
-    else if (this.pairing.kind === "paired") this.call.far(now, said);
+  farUnreachable(now) {
+    this.toChannel({ type: "away" });
+    this.farHere = false;
+    this.unmet(now);
   }
 
-  /** Somebody says that it read this side's code. */
-  asked(from, proof) {
-    const instance = instanceOf(from, this.convo);
-    if (instance === null || instance === this.me) return;
-    if (this.pairing.kind === "waiting") this.out("check", { from: instance, proof });
-    else if (this.pairing.kind !== "paired" || from !== this.farUid) this.tell(from, say.refused());
-    else if (this.pairing.reply) this.tell(from, say.accepted(this.pairing.reply));
+  unmet(now) {
+    this.met = false;
+    this.call.handle(now, { type: "signallingDown" });
   }
 
-  /** The proof of `from` was looked at: `reply` is what to send back if it was right. */
-  checked({ from, valid, reply }) {
-    const uid = uidOf(from, this.convo);
-    if (this.pairing.kind !== "waiting" || !valid) return this.tell(uid, say.refused());
-    this.pair(from, reply);
-    this.tell(uid, say.accepted(reply));
+  // ── the sealed channel ──
+
+  toChannel(input) {
+    this.out("channel", { input });
   }
 
-  accepted(proof) {
-    if (this.pairing.kind === "accepting" && sameProof(proof, this.pairing.accepted)) {
-      this.pair(this.pairing.far, null);
-    }
+  /** Somebody in the room says something; the channel judges who it is. */
+  frame(uid, text) {
+    const from = instanceOf(uid, this.convo);
+    if (this.line.kind === "joined" && from !== null && from !== this.me) this.toChannel({ type: "frame", from, text });
   }
 
-  pair(far, reply) {
-    this.pairing = { kind: "paired", far, reply };
+  channelTold(now, told) {
+    const outputs = {
+      send: () => this.line.kind === "joined" && this.send(wire.peerMessage(uidOf(told.to, this.convo), told.text)),
+      learned: () => this.out("learned", { key: told.key }),
+      paired: () => this.pair(told),
+      up: () => this.up(now, told.words),
+      down: () => this.unmet(now),
+      heard: () => this.heardSealed(now, say.parseSignal(told.text)),
+      refused: () => this.refused(),
+      suspicious: () => this.out("suspicious", { why: told.why }),
+    };
+    outputs[told.type]();
+  }
+
+  up(now, words) {
+    // Told of a line that has been lost since: the channel hears of that next.
+    if (this.line.kind !== "joined") return;
+    this.words = words;
+    this.farHere = true;
+    this.met = true;
+    this.wish.met();
+    this.out("sealed", { words });
+    this.call.handle(now, { type: "signallingUp" });
+  }
+
+  heardSealed(now, said) {
+    if (said !== null && this.met) this.call.handle(now, { type: "far", said });
+  }
+
+  pair({ far, key, spent }) {
+    this.pairing = { kind: "paired", far };
     this.makeCall();
-    this.out("remember", { far, reply });
-    this.farHere = this.line.kind === "joined";
+    this.out("remember", { far, key, spent });
   }
 
   refused() {
@@ -248,6 +288,8 @@ export class Conversation {
       paused: `${paused}`,
       audiosend: `${!paused && !muted && equipped.audio}`,
       videosend: `${!paused && camera && equipped.video}`,
+      holding: "false",
+      behind: "0",
     });
   }
 
@@ -262,28 +304,40 @@ export class Conversation {
   hangUp(now) {
     this.setPaused(true);
     this.syncProps();
-    this.call.hangUp(now);
+    if (!this.call.isOver) this.call.handle(now, { type: "hangUp" });
+    else if (this.wish.isLost) this.show("idle", "hung_up");
+    this.wish.forget();
   }
 
-  /** The first to unpause offers; so does whoever is unpaused already when the far side arrives. */
+  /** The first to unpause offers; so does whoever is unpaused, or was in a call, when the two meet. */
   beginIfWanted(now) {
-    const ready = this.pairing.kind === "paired" && this.farHere && this.line.kind === "joined";
-    if (ready && !this.paused && this.call.isOver) this.call.begin(now, this.newSession());
+    const ready = this.pairing.kind === "paired" && this.met && this.line.kind === "joined" && this.wish.mayTry;
+    if (!ready || (this.paused && !this.wish.isWanted) || !this.call.isOver) return;
+    this.call.handle(now, { type: "begin", sessid: this.newSession() });
   }
 
-  drainCall() {
+  drainCall(now) {
     for (let output = this.call.poll(); output; output = this.call.poll()) {
-      if (output.signal !== undefined) this.tell(this.farUid, output.signal);
-      else if (output.media !== undefined) this.out(output.media, output);
-      else if (output.farProps !== undefined) this.farProps = output.farProps;
-      else this.ended(output);
-      if (output.media === "close") this.farProps = null;
+      const outputs = {
+        signal: () => this.toChannel({ type: "say", text: JSON.stringify(output.signal) }),
+        media: () => this.outputs.push(output),
+        farProps: () => (this.farProps = output.props),
+        phase: () => this.callChanged(now, output),
+      };
+      outputs[output.type]();
     }
   }
 
-  ended({ ended, message }) {
-    this.setPaused(true);
-    this.out("ended", { reason: ended, message });
+  callChanged(now, { phase, ending, why }) {
+    const shown = this.wish.note(now, phase, ending);
+    if (shown === "idle" || shown === "reconnecting") this.farProps = null;
+    if (!this.wish.isWanted) this.setPaused(true);
+    this.show(shown, ending, why);
+  }
+
+  show(phase, ending, why) {
+    this.phase = phase;
+    if (ending) this.out("ended", { reason: ending, why });
   }
 
   expire(now) {
@@ -293,13 +347,14 @@ export class Conversation {
     }
     if (this.pairing.kind === "waiting" && this.pairing.until <= now) {
       this.pairing = { kind: "expired" };
+      this.toChannel({ type: "expired" });
       this.out("forgetKey");
     }
-    this.call.expire(now);
-  }
-
-  tell(uid, text) {
-    if (this.line.kind === "joined") this.send(wire.peerMessage(uid, text));
+    if (this.wish.expire(now)) {
+      this.setPaused(true);
+      this.show("idle", "far_closed");
+    }
+    this.call.handle(now, { type: "deadline" });
   }
 
   send(text) {

@@ -5,15 +5,17 @@ import { Capture } from "./capture.js";
 import { Conversation } from "./conversation.js";
 import { newId } from "./ids.js";
 import { bookmark, inviteLink } from "./invite.js";
+import { KeysUnavailable, loadKeys, makeKeys, saveKeys } from "./keys.js";
 import { Meters } from "./meter.js";
-import { CODE_LIMIT, newKey, proof, sameProof } from "./pairing.js";
+import { CODE_LIMIT, newKey } from "./pairing.js";
 import { Peer, makeCertificate } from "./peer.js";
+import { Channel } from "./seal.js";
 import { Silence } from "./silence.js";
 import { Socket, socketUrl } from "./socket.js";
 import * as store from "./store.js";
 import { takeConversation } from "./tabs.js";
 import { draw, drawLevel, listen, play, setSound } from "./view.js";
-import { deviceWords, endingWords, obstacles, offlineWords, stateWords } from "./words.js";
+import { deviceWords, endingWords, obstacles, offlineWords, stateWords, suspicionWords } from "./words.js";
 
 /** How often levels are drawn while something is open, in milliseconds. */
 const LEVEL_EVERY = 50;
@@ -46,7 +48,9 @@ class Page {
     this.place = place;
     this.notice = null;
     this.name = store.asName(place.name);
+    /** The connection that sends and plays, and the one that is to take its place. */
     this.peer = null;
+    this.next = null;
     this.farTracks = { audio: null, video: null };
     this.meters = new Meters();
     this.meterOf = { own: null, far: null };
@@ -62,22 +66,20 @@ class Page {
   }
 
   async start() {
-    const { convo, me, far, reply, farOfCode, key, made, obstacle } = this.place;
+    const { convo, me, far, farOfCode, made, obstacle } = this.place;
     if (convo) history.replaceState(null, "", bookmark(location.href, convo));
     listen((action) => this.act(action));
     if (obstacle) return this.draw();
+    const keys = await this.findKeys();
+    if (keys === null) return this.draw();
     const alone = await this.lock(false);
-    const until = now() + made + CODE_LIMIT - Date.now();
-    let pairing = { kind: "waiting", until };
-    if (far) pairing = { kind: "paired", far, reply };
-    else if (farOfCode) {
-      pairing = { kind: "accepting", far: farOfCode };
-      pairing.accept = await proof(key, "accept", convo, me, farOfCode);
-      pairing.accepted = await proof(key, "accepted", convo, farOfCode, me);
-    }
+    let pairing = { kind: "waiting", until: now() + made + CODE_LIMIT - Date.now() };
+    if (far) pairing = { kind: "paired", far };
+    else if (farOfCode) pairing = { kind: "accepting", far: farOfCode };
     const camera = this.place.camera ?? true;
     this.capture.setCamera(camera);
     this.conversation = new Conversation({ convo, me, pairing, alone, camera });
+    this.channel = new Channel({ me, convo, keys, trust: this.trust(), told: (told) => this.handle({ type: "channel", told }) });
     this.socket = new Socket(socketUrl(location.href), {
       opened: () => this.handle({ type: "socketOpen" }),
       closed: () => this.handle({ type: "socketClosed" }),
@@ -85,7 +87,41 @@ class Page {
     });
     this.watch();
     this.handle({ type: alone ? "wake" : "letGo" });
+    if (alone && far) this.resume();
     this.certificate = await makeCertificate();
+  }
+
+  /** This side's keys; null, and the obstacle noted, if they cannot be had. */
+  async findKeys() {
+    const { convo, far } = this.place;
+    try {
+      const kept = await loadKeys(convo);
+      if (kept !== null) return kept;
+      if (far) throw new KeysUnavailable("keyless");
+      const keys = await makeKeys();
+      await saveKeys(convo, keys);
+      return keys;
+    } catch (error) {
+      if (!(error instanceof KeysUnavailable)) throw error;
+      this.place.obstacle = error.obstacle;
+      return null;
+    }
+  }
+
+  /** What is known of the other side. */
+  trust() {
+    const { far, farKey, spent, farOfCode, key } = this.place;
+    if (far) return { kind: "paired", far, key: farKey, spent: spent ?? null };
+    if (farOfCode) return { kind: "reader", far: farOfCode, code: key, key: farKey ?? null };
+    return { kind: "owner", code: key };
+  }
+
+  /** A page that was reloaded goes on as it was: unpaused, muted. */
+  resume() {
+    const left = store.takeLeft(this.place.convo);
+    if (left === null) return;
+    if (left.muted) this.act({ type: "mute", on: true });
+    this.handle({ type: "unpause" });
   }
 
   lock(steal) {
@@ -93,11 +129,19 @@ class Page {
   }
 
   watch() {
-    addEventListener("online", () => this.handle({ type: "wake" }));
+    addEventListener("online", () => this.handle({ type: "networkChanged" }));
+    navigator.connection?.addEventListener("change", () => navigator.onLine && this.handle({ type: "networkChanged" }));
     addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
     document.addEventListener("visibilitychange", () => document.hidden || this.handle({ type: "wake" }));
-    addEventListener("pagehide", () => this.handle({ type: "letGo" }));
+    addEventListener("pagehide", () => this.leave());
     navigator.mediaDevices?.addEventListener("devicechange", () => this.capture.refill());
+  }
+
+  /** The page is closed or reloaded, nobody knows which: what is noted is only good for a moment. */
+  leave() {
+    const { paused, muted, pairing } = this.conversation;
+    if (!paused && pairing.kind === "paired") store.noteLeft(this.place.convo, { muted });
+    this.handle({ type: "letGo" });
   }
 
   // ── in and out of the conversation ──
@@ -128,41 +172,51 @@ class Page {
       connect: () => this.socket.connect(),
       disconnect: () => this.socket.disconnect(),
       send: () => this.socket.send(output.text),
-      check: () => this.check(output),
+      channel: () => this.toChannel(output.input),
+      learned: () => this.learned(output.key),
       remember: () => this.remember(output),
-      offer: () => this.newPeer(output.sessid).offer(),
-      answer: () => this.newPeer(output.sessid).answer(output.sdp),
-      close: () => this.closePeer(),
+      media: () => this.connect(output),
       openGate: () => this.openGate(),
       closeGate: () => this.closeGate(),
-      takeAnswer: () => this.peer.acceptAnswer(output.sdp),
-      addCandidate: () => this.peer.addCandidate(output),
-      sendData: () => this.peer.send(output.text),
       forgetKey: () => this.forgetKey(),
       ended: () => this.warn(endingWords(output.reason), output.reason.startsWith("far_") ? "news" : "warning"),
+      sealed: () => this.notice?.isSuspicion && this.warn(null),
+      suspicious: () => this.suspect(output.why),
     };
     actions[output.type]();
   }
 
-  async check({ from, proof: theirs }) {
-    const { convo, me, key } = this.place;
-    const expected = await proof(key, "accept", convo, from, me);
-    const reply = await proof(key, "accepted", convo, me, from);
-    this.handle({ type: "checked", from, valid: sameProof(theirs, expected), reply });
+  async toChannel(input) {
+    await this.channel.handle(now(), input);
+    clearTimeout(this.channelTimer);
+    const wait = this.channel.deadline() - now();
+    if (wait === Infinity) return;
+    this.channelTimer = setTimeout(() => this.toChannel({ type: "deadline" }), Math.max(0, wait));
   }
 
-  remember({ far, reply }) {
+  suspect(why) {
+    this.warn(suspicionWords(why));
+    this.notice.isSuspicion = true;
+  }
+
+  learned(key) {
+    this.place.farKey = key;
+    this.keep();
+  }
+
+  remember({ far, key, spent }) {
     const { convo } = this.place;
-    Object.assign(this.place, { far, reply, key: null });
+    Object.assign(this.place, { far, farKey: key, spent, key: null });
     this.keep();
     store.eraseCode(convo);
     history.replaceState(null, "", bookmark(location.href, convo));
   }
 
   keep() {
-    const { convo, me, far, reply, key, made, farOfCode } = this.place;
-    if (far) store.saveConversation(convo, { me, far, reply, name: this.name, camera: this.conversation.camera });
-    else if (key) store.saveCode(convo, { me, key, made, far: farOfCode, name: this.name });
+    const { convo, me, far, farKey, spent, key, made, farOfCode } = this.place;
+    const { name } = this;
+    if (far) store.saveConversation(convo, { me, far, farKey, spent, name, camera: this.conversation.camera });
+    else if (key) store.saveCode(convo, { me, key, made, far: farOfCode, farKey, name });
   }
 
   forgetKey() {
@@ -172,24 +226,49 @@ class Page {
 
   // ── media ──
 
-  newPeer(sessid) {
-    this.closePeer();
+  connect({ connection, command, ...fields }) {
+    const peer = [this.peer, this.next].find((peer) => peer?.is(connection));
+    const commands = {
+      offer: () => this.newPeer(connection).offer(),
+      answer: () => this.newPeer(connection).answer(fields.sdp),
+      takeAnswer: () => peer?.acceptAnswer(fields.sdp),
+      addCandidate: () => peer?.addCandidate(fields),
+      sendData: () => peer?.send(fields.text),
+      close: () => peer && this.closePeer(peer),
+    };
+    commands[command]();
+  }
+
+  /** A connection beside the one that the call has, if it has one. */
+  newPeer(connection) {
     const peer = new Peer({
-      sessid,
+      connection,
       certificate: this.certificate,
-      tell: (told) => this.handle({ type: "media", told }),
-      received: (kind, track) => this.received(kind, track),
+      tell: (event) => this.handle({ type: "media", connection, event }),
+      received: (kind, track) => this.received(peer, kind, track),
     });
-    this.peer = peer;
+    if (this.peer && connection.generation > 0) this.next = peer;
+    else this.usePeer(peer);
     for (const kind of ["audio", "video"]) if (this.capture.tracks[kind]) peer.use(kind, this.capture.tracks[kind]);
     return peer;
   }
 
-  closePeer() {
-    this.peer?.close();
-    this.peer = null;
+  /** From now on what comes by `peer` is shown and played; null: nothing is. */
+  usePeer(peer) {
+    this.peer = peer;
+    for (const kind of ["audio", "video"]) this.show(kind, peer?.farTracks[kind] ?? null);
+  }
+
+  closePeer(peer) {
+    peer.close();
+    if (peer === this.next) {
+      this.next = null;
+      return;
+    }
+    this.usePeer(this.next);
+    this.next = null;
+    if (this.peer) return;
     clearTimeout(this.fading);
-    for (const kind of ["audio", "video"]) this.received(kind, null);
     this.silence.stop();
   }
 
@@ -214,29 +293,38 @@ class Page {
     else play("own-video", track);
     if (track) this.handle({ type: "equipped", kind, on: true });
     else this.draw();
-    return kind === "audio" ? this.sendSound(track) : this.peer?.use(kind, track);
+    return kind === "audio" ? this.sendSound(track) : this.send(kind, track);
+  }
+
+  /** Sends `track` on every connection. */
+  send(kind, track) {
+    return Promise.all([this.peer, this.next].map((peer) => peer?.use(kind, track)));
   }
 
   /** Sends the microphone's track, or silence when there is none, and after a while nothing. */
   async sendSound(track) {
-    const { peer } = this;
     clearTimeout(this.fading);
-    if (!peer) return;
+    if (!this.peer) return;
     const sound = track ?? this.silence.track;
     if (!track) {
       this.silence.start();
-      this.fading = setTimeout(() => this.sendNothing(peer), SILENCE_FOR);
+      this.fading = setTimeout(() => this.sendNothing(), SILENCE_FOR);
     }
-    await peer.use("audio", sound);
+    await this.send("audio", sound);
     if (track && this.capture.tracks.audio === track) this.silence.stop();
   }
 
-  sendNothing(peer) {
-    peer.use("audio", null);
+  sendNothing() {
+    this.send("audio", null);
     this.silence.stop();
   }
 
-  received(kind, track) {
+  received(peer, kind, track) {
+    peer.farTracks[kind] = track;
+    if (peer === this.peer) this.show(kind, track);
+  }
+
+  show(kind, track) {
     if (this.farTracks[kind] === track) return;
     this.farTracks[kind] = track;
     play(`far-${kind}`, track);
@@ -248,7 +336,7 @@ class Page {
   /** Nothing is played while both are paused; while only this side is, the far side's sound is kept up with, unheard. */
   playSound() {
     const heard = !this.conversation.paused;
-    const speaks = this.conversation.farProps?.get("paused") === "false";
+    const speaks = this.conversation.farProps?.paused === "false";
     setSound({ heard, played: this.farTracks.audio !== null && (heard || speaks) });
   }
 
@@ -294,6 +382,8 @@ class Page {
   newCode() {
     const code = { me: newId(), key: newKey(), made: Date.now(), name: this.name };
     store.saveCode(this.place.convo, code);
+    // Of no use without the key that it was paired by.
+    if (this.place.obstacle === "keyless") store.forgetConversation(this.place.convo);
     location.reload();
   }
 
@@ -311,12 +401,12 @@ class Page {
   picture() {
     const { conversation, name, place } = this;
     if (!conversation) return emptyPicture(place, name);
-    const { paused, muted, camera, farHere, farProps } = conversation;
+    const { paused, muted, camera, farHere, farProps, words } = conversation;
     const pairing = conversation.pairing.kind;
-    const call = conversation.call.phase;
-    const farPaused = farProps?.get("paused") !== "false";
+    const call = conversation.phase;
+    const farPaused = farProps?.paused !== "false";
     const line = LINES[conversation.line.kind];
-    const model = { pairing, paused, muted, camera, farHere, farPaused, call, line, name };
+    const model = { pairing, paused, muted, camera, farHere, farPaused, call, line, name, words };
     const live = call === "connected" && !paused;
     return {
       ...model,
@@ -325,7 +415,7 @@ class Page {
       usable: (pairing === "paired" || pairing === "accepting") && line !== "taken",
       canUnpause: pairing === "paired" && line !== "taken",
       showOwn: !paused && camera && this.capture.tracks.video !== null,
-      showFar: live && !farPaused && farProps?.get("videosend") === "true" && this.farTracks.video !== null,
+      showFar: live && !farPaused && farProps?.videosend === "true" && this.farTracks.video !== null,
       state: stateWords(model),
       presence: farHere ? (call === "connected" && !farPaused ? "Live" : "Here") : "Away",
       ownStatus: paused ? "paused" : muted ? "muted" : "live",

@@ -1,59 +1,50 @@
-// What two sides say to each other: through the server (pairing, descriptions, candidates) and on the data channel.
+// What two sides say to each other about a call: sealed, by the server, and on the data channel.
 //
-// Nothing here throws on what a peer sent: what is not understood is null.
+// What is said is an object, ready to become JSON. Nothing here throws on what a peer sent: what is not understood is
+// null.
 
 import { parseSession } from "./ids.js";
 
 /** The longest text that is looked at: 64 KiB, as much as the server relays. */
 const TEXT_LIMIT = 64 * 1024;
-/** The longest description that is looked at: 48 KiB, so that it fits a text with its escapes. */
-const DESCRIPTION_LIMIT = 48 * 1024;
+/** The longest description that is looked at: 32 KiB, so that it fits a sealed text with its escapes. */
+const DESCRIPTION_LIMIT = 32 * 1024;
+const LARGEST_GENERATION = 0xffffffff;
 
 const VERSION = "3.0";
 
-export const accept = (proof) => JSON.stringify({ accept: { proof } });
-export const accepted = (proof) => JSON.stringify({ accepted: { proof } });
-export const refused = () => JSON.stringify({ refused: {} });
-export const description = ({ sessid, type, sdp }) => JSON.stringify({ sdp: { type, sdp, sessid } });
-export const candidate = ({ sessid, candidate, sdpMid, sdpMLineIndex }) =>
-  JSON.stringify({ ice: { candidate, sdpMid, sdpMLineIndex, sessid } });
-export const cancel = (sessid) => JSON.stringify({ version: VERSION, type: "CANCEL", sessid, resp: false });
-export const propsync = (sessid, resp, props) =>
-  JSON.stringify({ version: VERSION, type: "PROPSYNC", sessid, resp, props });
-export const hangup = (sessid, resp) => JSON.stringify({ version: VERSION, type: "HANGUP", sessid, resp });
-export const ping = () => JSON.stringify({ ping: {} });
-export const pong = () => JSON.stringify({ pong: {} });
+const message = (type, sessid, resp, fields) => ({ version: VERSION, type, sessid, resp, ...fields });
 
-/** What a text that came through the server says, as an object with a `type`. */
+export const setup = ({ sessid, resp, sdp, props }) => message("SETUP", sessid, resp, { sdp, props });
+export const update = ({ sessid, resp, generation, sdp, props }) =>
+  message("UPDATE", sessid, resp, { generation, sdp, props });
+export const cancel = (sessid) => message("CANCEL", sessid, false);
+export const reject = (sessid) => message("REJECT", sessid, false);
+export const propsync = (sessid, resp, props) => message("PROPSYNC", sessid, resp, { props });
+export const hangup = (sessid, resp) => message("HANGUP", sessid, resp);
+export const candidate = ({ sessid, generation, candidate, sdpMid, sdpMLineIndex }) => {
+  const ice = { candidate, sdpMid, sdpMLineIndex, sessid };
+  // The first connection of a call need not be named.
+  return { ice: generation === 0 ? ice : { ...ice, generation } };
+};
+export const ping = () => ({ ping: {} });
+export const pong = () => ({ pong: {} });
+
+/** What a text that came sealed says, as an object with a `type`. */
 export function parseSignal(text) {
   const said = parseObject(text);
   if (said === null) return null;
-  if ("version" in said) return parseCall(said, ["CANCEL"]);
-  const outer = onlyKey(said);
-  if (outer === null || !isObject(said[outer])) return null;
-  const inner = said[outer];
-  switch (outer) {
-    case "accept":
-    case "accepted":
-      return typeof inner.proof === "string" ? { type: outer, proof: inner.proof } : null;
-    case "refused":
-      return { type: "refused" };
-    case "sdp":
-      return parseDescription(inner);
-    case "ice":
-      return parseCandidate(inner);
-    default:
-      return null;
-  }
+  if (onlyKey(said) === "ice") return isObject(said.ice) ? parseCandidate(said.ice) : null;
+  return parseMessage(said, { SETUP: described, UPDATE: described, CANCEL: bare, REJECT: bare });
 }
 
 /** What a text that came on the data channel says, as an object with a `type`. */
 export function parseData(text) {
   const said = parseObject(text);
   if (said === null) return null;
-  if ("version" in said) return parseCall(said, ["PROPSYNC", "HANGUP"]);
   const outer = onlyKey(said);
-  return outer === "ping" || outer === "pong" ? { type: outer } : null;
+  if (outer === "ping" || outer === "pong") return { type: outer };
+  return parseMessage(said, { PROPSYNC: propped, HANGUP: bare });
 }
 
 function parseObject(text) {
@@ -80,19 +71,18 @@ function onlyKey(object) {
   return keys.length === 1 ? keys[0] : null;
 }
 
-function parseDescription({ type, sdp, sessid }) {
-  if ((type !== "offer" && type !== "answer") || typeof sdp !== "string" || parseSession(sessid) === null) return null;
-  if (!sdp.startsWith("v=0") || isLonger(sdp, DESCRIPTION_LIMIT)) return null;
+function isDescription(sdp) {
+  if (typeof sdp !== "string" || !sdp.startsWith("v=0") || isLonger(sdp, DESCRIPTION_LIMIT)) return false;
   // Without a fingerprint whoever answers on that address would be taken for the far side.
-  return /^a=fingerprint:./m.test(sdp) ? { type, sdp, sessid } : null;
+  return /^a=fingerprint:./m.test(sdp);
 }
 
-function parseCandidate({ candidate, sdpMid, sdpMLineIndex, sessid }) {
+function parseCandidate({ candidate, sdpMid, sdpMLineIndex, sessid, generation = 0 }) {
   const line = parseLineIndex(sdpMLineIndex);
   const mid = sdpMid ?? null;
   const wellFormed = typeof candidate === "string" && candidate !== "" && (mid === null || typeof mid === "string");
-  if (!wellFormed || line === null || parseSession(sessid) === null) return null;
-  return { type: "candidate", candidate, sdpMid: mid, sdpMLineIndex: line, sessid };
+  if (!wellFormed || line === null || parseSession(sessid) === null || !isGeneration(generation)) return null;
+  return { type: "candidate", candidate, sdpMid: mid, sdpMLineIndex: line, sessid, generation };
 }
 
 function parseLineIndex(index) {
@@ -101,11 +91,31 @@ function parseLineIndex(index) {
   return Number.isInteger(number) && number >= 0 && number <= 0xffffffff ? number : null;
 }
 
-function parseCall({ version, type, sessid, resp, props }, known) {
+function isGeneration(number) {
+  return Number.isInteger(number) && number >= 0 && number <= LARGEST_GENERATION;
+}
+
+/** Reads a message of Calling 3.0 of one of the `known` types, each with what reads its fields. */
+function parseMessage({ version, type, sessid, resp, ...fields }, known) {
   if (version !== VERSION || typeof type !== "string" || typeof resp !== "boolean") return null;
-  const name = known.find((word) => word === type.toUpperCase());
+  const name = Object.keys(known).find((word) => word === type.toUpperCase());
   if (name === undefined || parseSession(sessid) === null) return null;
-  if (name !== "PROPSYNC") return { type: name.toLowerCase(), sessid, resp };
-  const isProps = isObject(props) && Object.values(props).every((value) => typeof value === "string");
-  return isProps ? { type: "propsync", sessid, resp, props: new Map(Object.entries(props)) } : null;
+  const read = known[name](name, fields);
+  return read && { type: name.toLowerCase(), sessid, resp, ...read };
+}
+
+const bare = () => ({});
+
+function propped(name, { props }) {
+  return isProps(props) ? { props } : null;
+}
+
+function described(name, { sdp, props = {}, generation }) {
+  if (!isDescription(sdp) || !isProps(props)) return null;
+  if (name === "SETUP") return { generation: 0, sdp, props };
+  return isGeneration(generation) && generation > 0 ? { generation, sdp, props } : null;
+}
+
+function isProps(props) {
+  return isObject(props) && Object.values(props).every((value) => typeof value === "string");
 }

@@ -1,5 +1,7 @@
 // The code's key, and the proofs by which two sides show each other that they hold it.
 
+import { fromBase64url, toBase64url } from "./base64url.js";
+
 /** Bytes in the key of a code. */
 const KEY_BYTES = 32;
 
@@ -22,10 +24,25 @@ export function parseKey(text) {
  * code was handed to) or `accepted` (from its owner).
  */
 export async function proof(key, label, convo, from, to) {
-  const hash = { name: "HMAC", hash: "SHA-256" };
-  const imported = await crypto.subtle.importKey("raw", fromBase64url(key), hash, false, ["sign"]);
-  const message = new TextEncoder().encode(`twocan 1 ${label}\n${convo}\n${from}\n${to}\n`);
-  return toBase64url(new Uint8Array(await crypto.subtle.sign("HMAC", imported, message)));
+  return hmac(key, `twocan 1 ${label}\n${convo}\n${from}\n${to}\n`);
+}
+
+/**
+ * What the owner of a code keeps of it when its key is erased: enough to say that the code was used, and no more. No
+ * secret; it has the shape of a key.
+ */
+export function spent(key) {
+  return hmac(key, "twocan 1 spent");
+}
+
+/** What tells `to`, who read the code of `spent`, that it was used already. */
+export function refusal(spent, convo, to) {
+  return hmac(spent, `twocan 1 refused\n${convo}\n${to}\n`);
+}
+
+/** Whether `proof` is the owner's word that the code with `key` was used before `to` came. */
+export async function isRefusal(key, convo, to, proof) {
+  return sameProof(proof, await refusal(await spent(key), convo, to));
 }
 
 /** Whether two proofs are the same, without telling by the time it takes how much of them is. */
@@ -36,12 +53,8 @@ export function sameProof(a, b) {
   return difference === 0;
 }
 
-function toBase64url(bytes) {
-  const base64 = btoa(String.fromCharCode(...bytes));
-  return base64.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
-function fromBase64url(text) {
-  const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+async function hmac(key, message) {
+  const hash = { name: "HMAC", hash: "SHA-256" };
+  const imported = await crypto.subtle.importKey("raw", fromBase64url(key), hash, false, ["sign"]);
+  return toBase64url(new Uint8Array(await crypto.subtle.sign("HMAC", imported, new TextEncoder().encode(message))));
 }

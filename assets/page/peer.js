@@ -11,13 +11,14 @@ export function makeCertificate() {
 
 export class Peer {
   /**
-   * `tell(input)` hears what happens, as inputs of the conversation; `received(kind, track)` gets the far side's
-   * tracks, once each.
+   * `connection` says which one of which call it is, `{ sessid, generation }`. `tell(event)` hears what happens, as the
+   * call takes it; `received(kind, track)` gets the far side's tracks, once each.
    */
-  constructor({ sessid, certificate, iceServers = [], tell, received }) {
-    this.sessid = sessid;
-    this.tell = (type, fields) => tell({ type, sessid: this.sessid, ...fields });
+  constructor({ connection, certificate, iceServers = [], tell, received }) {
+    this.connection = connection;
+    this.tell = (type, fields) => tell({ type, ...fields });
     this.received = received;
+    this.farTracks = { audio: null, video: null };
     this.senders = { audio: null, video: null };
     this.tracks = { audio: null, video: null };
     this.pc = new RTCPeerConnection({ certificates: certificate ? [certificate] : [], iceServers });
@@ -26,6 +27,11 @@ export class Peer {
     this.pc.onconnectionstatechange = () => this.connectionChanged();
     this.pc.ondatachannel = ({ channel }) => this.useChannel(channel);
     this.pc.ontrack = ({ receiver, track }) => this.gotTrack(receiver, track);
+  }
+
+  /** Whether it is this connection. */
+  is({ sessid, generation }) {
+    return this.connection.sessid === sessid && this.connection.generation === generation;
   }
 
   async offer() {
@@ -91,8 +97,7 @@ export class Peer {
   }
 
   describe() {
-    const { type, sdp } = this.pc.localDescription;
-    this.tell("described", { description: type, sdp: askForShortPackets(sdp) });
+    this.tell("described", { sdp: askForShortPackets(this.pc.localDescription.sdp) });
     this.setDescribed();
   }
 
@@ -104,6 +109,7 @@ export class Peer {
   }
 
   connectionChanged() {
+    if (this.pc.connectionState === "disconnected") this.tell("disconnected");
     if (this.pc.connectionState === "failed") this.tell("failed", { why: "the connection was lost" });
   }
 

@@ -1,5 +1,10 @@
 // The WebSocket to the rendezvous server: at most one, and nothing is heard of one that was given up.
 
+import { newId } from "./ids.js";
+
+/** Under which name the tab keeps what it resumes by. */
+const RESUME = "resume";
+
 export class Socket {
   constructor(url, { opened, closed, heard }) {
     this.url = url;
@@ -34,9 +39,22 @@ export class Socket {
   }
 }
 
-/** Where the server that brought this page listens. */
+/**
+ * Where the server that brought this page listens. The address names a secret of this tab, so that its next connection,
+ * or the page after a reload, takes over at once from the last, which the server may still take for alive.
+ */
 export function socketUrl(page) {
   const url = new URL("ws", page);
   url.protocol = url.protocol === "http:" ? "ws:" : "wss:";
+  url.search = `?resume=${resume()}`;
   return url.href;
+}
+
+function resume() {
+  try {
+    sessionStorage[RESUME] ||= newId();
+    return sessionStorage[RESUME];
+  } catch {
+    return newId(); // A browser that keeps nothing.
+  }
 }

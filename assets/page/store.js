@@ -5,14 +5,25 @@ import { parseKey } from "./pairing.js";
 
 const NAME_LIMIT = 80;
 
-/** What is kept of `convo`: `{ me, far, reply, name, camera }`; null if it is not known here, or not readable. */
+/** How long after a page was left one that is opened in its tab is the same, reloaded; in milliseconds. */
+const RELOAD_LIMIT = 5_000;
+
+/**
+ * What is kept of `convo`: `{ me, far, farKey, spent, name, camera }`; null if it is not known here, or not readable.
+ * `farKey` is missing where the two were paired before calls were sealed.
+ */
 export function loadConversation(convo) {
   const kept = read(localStorage, convo);
-  return kept && parseId(kept.me) && parseId(kept.far) ? kept : null;
+  if (!kept || !parseId(kept.me) || !parseId(kept.far)) return null;
+  return { ...kept, farKey: parseKey(kept.farKey), spent: parseKey(kept.spent) };
 }
 
 export function saveConversation(convo, kept) {
   write(localStorage, convo, kept);
+}
+
+export function forgetConversation(convo) {
+  localStorage.removeItem(convo);
 }
 
 /** The conversations kept here, by name: `[{ convo, name }]`. */
@@ -24,7 +35,7 @@ export function listConversations() {
     .sort((a, b) => a.name.localeCompare(b.name));
 }
 
-/** The code that waits in this tab: `{ me, key, made, name }`, and `far` where this side came by a link. */
+/** The code that waits in this tab: `{ me, key, made, name }`, and `far` and maybe `farKey` where it came by a link. */
 export function loadCode(convo) {
   const kept = read(sessionStorage, codeKey(convo));
   const whole = kept && parseId(kept.me) && parseKey(kept.key) && Number.isFinite(kept.made);
@@ -39,9 +50,25 @@ export function eraseCode(convo) {
   sessionStorage.removeItem(codeKey(convo));
 }
 
+/** Notes that the page is left in a call: `{ muted }`. */
+export function noteLeft(convo, state) {
+  write(sessionStorage, leftKey(convo), { ...state, at: Date.now() });
+}
+
+/** What was noted when this page was left a moment ago, once; null if it was not, or long ago. */
+export function takeLeft(convo) {
+  const left = read(sessionStorage, leftKey(convo));
+  sessionStorage.removeItem(leftKey(convo));
+  return left && Math.abs(Date.now() - left.at) < RELOAD_LIMIT ? left : null;
+}
+
 /** `text` as a name: one line, without blanks around it, not too long. */
 export function asName(text) {
   return String(text ?? "").replace(/\s+/g, " ").trim().slice(0, NAME_LIMIT);
+}
+
+function leftKey(convo) {
+  return `left:${convo}`;
 }
 
 function codeKey(convo) {

@@ -7,6 +7,10 @@ export function stateWords({ pairing, paused, farHere, farPaused, call, line }) 
     return farHere ? "Pairing…" : "Waiting for the side that shows the code. Keep both open.";
   }
   if (call === "ending") return "Hanging up…";
+  if (call === "reconnecting") {
+    const still = paused ? "You are paused." : "You are unpaused, and will be heard then.";
+    return `The connection is lost. The call goes on when it is back. ${still}`;
+  }
   if (call === "calling" || call === "connecting") {
     return paused ? "The other side is connecting. You are paused." : "Connecting…";
   }
@@ -25,13 +29,25 @@ const ENDINGS = {
   far_hung_up: "The other side hung up.",
   no_answer: "The other side did not answer. Unpause to try again.",
   no_connection: "Could not connect the two of you. A firewall may be in the way. Unpause to try again.",
-  far_gone: "The other side is gone. It will be here again when it comes back.",
+  far_gone: "The other side is gone. The call goes on when it is back.",
+  far_closed: "The other side has left.",
+  far_failed: "The other side could not take the call. It is tried again.",
   failed: "The call broke off. Unpause to try again.",
 };
 
 /** Why a call ended, where that needs saying. */
 export function endingWords(reason) {
   return ENDINGS[reason] ?? null;
+}
+
+const SUSPICIONS = {
+  forged: "Something came in the other side's name that it did not send. It was thrown away: somebody on the way meddles, and learns nothing.",
+  silent: "Somebody is there under the other side's name, and does not prove to be it. Nothing is sent there. If this lasts, pair once more.",
+};
+
+/** What is not as it should be, and what comes of it. */
+export function suspicionWords(why) {
+  return SUSPICIONS[why];
 }
 
 const DEVICES = { audio: "microphone", video: "camera" };
@@ -75,6 +91,14 @@ export const obstacles = {
     action: "start-new",
   },
   expired: { text: "The code was not used for a day, and is erased.", action: "new-code" },
+  storage: {
+    text: "This browser keeps no keys for this page, as some do in a private window. Open it in an ordinary window, and let it store data.",
+  },
+  keyless: {
+    text: "This browser has no key for this conversation: it is of an older version, or was cleared. Pair once more, by a new code.",
+    action: "new-code",
+  },
+  old: { text: "This browser is too old to seal what you say. Update it, or use another." },
   taken: { text: "This conversation is open in another tab or window.", action: "take-over" },
 };
 

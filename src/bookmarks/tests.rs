@@ -286,7 +286,7 @@ fn a_file_damaged_while_open_is_set_aside_and_not_written_over() {
 #[test]
 fn a_newer_files_conversation_is_left_alone() {
     let home = Home::new();
-    let newer = r#"{"version":2,"everything":"else"}"#;
+    let newer = r#"{"version":3,"everything":"else"}"#;
     fs::write(home.json(1), newer).unwrap();
     assert!(matches!(home.troubles().as_slice(), [Trouble::Newer { .. }]));
     assert!(matches!(home.bookmarks.create(&bookmark(1, "tim")), Err(BookmarkError::Exists(_))));

@@ -146,6 +146,20 @@ impl Device for Chain {
         self.tail.iter().for_each(Tail::wait);
         gate::shut(source);
     }
+
+    fn is_shareable(&self) -> bool {
+        self.source.as_ref().is_some_and(is_shareable)
+    }
+
+    fn has_begun(&self) -> bool {
+        self.tail.as_ref().is_some_and(|tail| tail.begun.is_set())
+    }
+}
+
+/// Whether this device is a sound server's, or a test's: those can be open twice.
+pub(super) fn is_shareable(device: &gst::Element) -> bool {
+    const SHAREABLE: [&str; 6] = ["pulsesrc", "pulsesink", "pipewiresrc", "pipewiresink", "audiotestsrc", "fakesink"];
+    device.factory().is_some_and(|factory| SHAREABLE.contains(&factory.name().as_str()))
 }
 
 fn source(origin: &Origin, name: &str) -> Result<gst::Element, MediaError> {

@@ -6,6 +6,7 @@
 use std::{
     sync::mpsc::{self, Receiver},
     thread::{self, JoinHandle, Scope},
+    time::Duration,
 };
 
 use gstreamer::{self as gst, prelude::*};
@@ -13,7 +14,7 @@ use gstreamer::{self as gst, prelude::*};
 use super::{Event, capture, playback, probe::Flag};
 use crate::{
     conversation::{Gate, Switch, Track},
-    rt::Sender,
+    rt::{self, Sender},
 };
 
 /// What of one connection is behind the gate.
@@ -44,7 +45,21 @@ pub(super) trait Device: Sync {
 
     /// Closes it, if it is open.
     fn shut(&self);
+
+    /// Whether it can be opened here while it is still open on another connection.
+    fn is_shareable(&self) -> bool {
+        false
+    }
+
+    /// Whether anything has passed since it was opened first.
+    fn has_begun(&self) -> bool {
+        false
+    }
 }
+
+/// How long both connections have a device while nothing comes over the next: 500 ms. The slowest microphone takes 200
+/// to begin, and a far side that is silent never does.
+const OVERLAP_LIMIT: Duration = Duration::from_millis(500);
 
 /// A device is in use elsewhere, or broken.
 #[derive(Debug)]
@@ -63,7 +78,7 @@ pub(super) struct Passes {
 
 enum Command {
     Attach(Box<Devices>),
-    HandOver(Box<Devices>, mpsc::Sender<()>),
+    HandOver(Box<Devices>, Box<dyn Send>),
     Detach(mpsc::Sender<()>),
     /// Bring the devices to where the flags stand.
     Follow,
@@ -108,13 +123,10 @@ impl Handle {
         self.send(Command::Attach(Box::new(devices)));
     }
 
-    /// Puts the devices of a connection in the place of those of another, which is torn down next: waits until these are
-    /// closed.
-    pub(super) fn hand_over(&self, devices: Devices) {
-        let (closing, closed) = mpsc::channel();
-        self.send(Command::HandOver(Box::new(devices), closing));
-        // Nothing is ever sent: the last of those who close lets go of the other end.
-        let _ = closed.recv();
+    /// Puts the devices of the next connection in the place of those of the last, and tears that down once its devices
+    /// are closed.
+    pub(super) fn hand_over(&self, devices: Devices, last: impl Send + 'static) {
+        self.send(Command::HandOver(Box::new(devices), Box::new(last)));
     }
 
     /// Closes the devices of the connection and lets go of them, before it is torn down.
@@ -162,10 +174,11 @@ impl Worker {
                     self.set_volume();
                     self.follow();
                 }
-                Command::HandOver(devices, closing) => {
+                Command::HandOver(devices, last) => {
                     let former = self.devices.replace(devices);
                     self.set_volume();
-                    self.hand_over(former.as_deref(), closing);
+                    self.hand_over(former.as_deref());
+                    drop(last);
                 }
                 Command::Detach(done) => {
                     self.close();
@@ -210,27 +223,36 @@ impl Worker {
         });
     }
 
-    /// Opens each device as soon as its predecessor is closed: most speakers could be open twice, but not all.
-    /// `closing` is let go of once every predecessor is closed.
-    fn hand_over(&self, former: Option<&Devices>, closing: mpsc::Sender<()>) {
+    /// Brings the devices to where the flags stand, and closes those of the connection before.
+    fn hand_over(&self, former: Option<&Devices>) {
         let Some(devices) = &self.devices else { return };
         let (Some(former), Some(pipeline)) = (former, devices.pipeline.upgrade()) else { return self.follow() };
         thread::scope(|scope| {
             for ((name, device), (_, before)) in devices.all().into_iter().zip(former.all()) {
-                let (still_open, pipeline) = (closing.clone(), &pipeline);
-                let work = move || {
-                    before.shut();
-                    drop(still_open);
-                    if self.passes.open.is_set() && self.is_wanted(name) {
-                        self.open_one(name, device, pipeline);
-                    }
-                };
-                if !beside(scope, name, work) {
+                let pipeline = &pipeline;
+                if !beside(scope, name, move || self.hand_over_one(name, before, device, pipeline)) {
                     before.shut();
                 }
             }
-            drop(closing);
         });
+    }
+
+    /// Opens a device, and closes it where it was before: the other way round, if it can be open only once.
+    fn hand_over_one(&self, name: &str, before: &dyn Device, device: &dyn Device, pipeline: &gst::Pipeline) {
+        let is_wanted = || self.passes.open.is_set() && self.is_wanted(name);
+        if is_wanted() && device.is_shareable() {
+            self.open_one(name, device, pipeline);
+            let until = rt::now() + OVERLAP_LIMIT;
+            while !device.has_begun() && is_wanted() && rt::now() < until {
+                thread::sleep(Duration::from_millis(2));
+            }
+            before.shut();
+        } else {
+            before.shut();
+            if is_wanted() {
+                self.open_one(name, device, pipeline);
+            }
+        }
     }
 
     fn is_wanted(&self, name: &str) -> bool {
@@ -280,8 +302,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        call::Connection,
-        ids::SessionId,
         media::{
             Options,
             devices::{Ends, Origin},
@@ -293,6 +313,7 @@ mod tests {
     /// A connection of test elements whose devices the test can look at.
     struct Bench {
         gate: Handle,
+        /// Keeps the pipeline.
         peer: Peer,
         devices: [gst::Element; 4],
     }
@@ -300,25 +321,18 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             gst::init().expect("GStreamer");
-            let (events, _) = rt::channel(64);
-            let (gate, _) = start(events.clone()).expect("a thread");
-            let ends = Ends {
-                microphone: Some(Origin::Tone(440.0)),
-                camera: Some(Origin::Picture(None)),
-                speaker: Some(Origin::Report),
-                window: Some(Origin::Report),
-            };
-            let mut peer = Peer::new(&Options::default(), &ends, gate.passes(), &events).expect("a peer");
-            let devices = peer.devices().expect("devices");
-            let devices = [
-                devices.microphone.source.clone().expect("a microphone"),
-                devices.camera.source.clone().expect("a camera"),
-                devices.speaker.sink.clone().expect("a speaker"),
-                devices.window.sink.clone().expect("a window"),
-            ];
-            peer.assign(Connection::first(SessionId::from_bits(1)));
+            let (gate, _) = start(rt::channel(64).0).expect("a thread");
+            let (mut peer, devices) = connection(&gate);
             gate.attach(peer.take_devices().expect("devices"));
             Self { gate, peer, devices }
+        }
+
+        /// Hands the devices over to another connection; what it gives back are those of the former.
+        fn move_on(&mut self) -> [gst::Element; 4] {
+            let (mut peer, devices) = connection(&self.gate);
+            let devices_of_next = peer.take_devices().expect("devices");
+            self.gate.hand_over(devices_of_next, std::mem::replace(&mut self.peer, peer));
+            std::mem::replace(&mut self.devices, devices)
         }
 
         /// Waits until the states of microphone, camera, speaker and window are these.
@@ -333,6 +347,25 @@ mod tests {
         fn states(&self) -> Vec<gst::State> {
             self.devices.iter().map(|device| device.current_state()).collect()
         }
+    }
+
+    /// A connection with test elements, which the gate does not have yet.
+    fn connection(gate: &Handle) -> (Peer, [gst::Element; 4]) {
+        let ends = Ends {
+            microphone: Some(Origin::Tone(440.0)),
+            camera: Some(Origin::Picture(None)),
+            speaker: Some(Origin::Report),
+            window: Some(Origin::Report),
+        };
+        let peer = Peer::new(&Options::default(), &ends, gate.passes(), &rt::channel(64).0).expect("a peer");
+        let devices = peer.devices().expect("devices");
+        let elements = [
+            devices.microphone.source.clone().expect("a microphone"),
+            devices.camera.source.clone().expect("a camera"),
+            devices.speaker.sink.clone().expect("a speaker"),
+            devices.window.sink.clone().expect("a window"),
+        ];
+        (peer, elements)
     }
 
     impl Drop for Bench {
@@ -366,7 +399,6 @@ mod tests {
         bench.wait(OPEN);
         bench.gate.detach();
         assert_eq!(bench.states(), CLOSED, "let go of before the connection goes");
-        assert!(bench.peer.connection().is_some());
     }
 
     #[test]
@@ -380,5 +412,22 @@ mod tests {
         bench.wait(OPEN);
         bench.gate.switch(Track::Camera, Switch::Off);
         bench.wait([playing, closed, playing, playing]);
+    }
+    #[test]
+    fn devices_change_over_to_the_next_connection_as_the_gate_stands() {
+        let mut bench = Bench::new();
+        bench.gate.set(Gate::Open);
+        bench.gate.switch(Track::Camera, Switch::Off);
+        let [playing, closed] = [gst::State::Playing, gst::State::Null];
+        bench.wait([playing, closed, playing, playing]);
+        let former = bench.move_on();
+        bench.wait([playing, closed, playing, playing]);
+        bench.gate.set(Gate::Closed);
+        bench.wait(CLOSED);
+        assert!(former.iter().all(|device| device.current_state() == closed && device.is_locked_state()));
+        bench.move_on();
+        bench.gate.set(Gate::Open);
+        bench.gate.switch(Track::Camera, Switch::On);
+        bench.wait(OPEN);
     }
 }

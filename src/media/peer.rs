@@ -9,7 +9,7 @@ use std::{
 };
 
 use gstreamer::{self as gst, glib, prelude::*};
-use gstreamer_sdp::{SDPMessage, SDPMessageRef};
+use gstreamer_sdp::SDPMessage;
 use gstreamer_webrtc::{
     WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCICEConnectionState, WebRTCPeerConnectionState,
     WebRTCRTPTransceiver, WebRTCSDPType, WebRTCSessionDescription,
@@ -17,6 +17,7 @@ use gstreamer_webrtc::{
 
 use super::{
     Event, MediaError, Options, capture,
+    description::{OFFERED, PayloadTypes, mids, parse, payload_types},
     devices::Ends,
     gate::{Devices, Passes},
     playback,
@@ -37,8 +38,6 @@ const PLAYOUT_MS: u64 = LATENCY_MS as u64;
 const NEGOTIATION_LIMIT: Duration = Duration::from_secs(5);
 /// The data channel's label. Source: Calling 3.0 as twocan speaks it.
 const DATA_CHANNEL: &str = "calling-3.0";
-/// The payload types that are offered; an answer keeps to the offer's.
-const OFFERED: PayloadTypes = PayloadTypes { opus: 111, vp8: 96 };
 
 /// Candidates of the far side that are taken in one call: 64; a browser with four addresses sends a dozen.
 const CANDIDATES: u32 = 64;
@@ -46,12 +45,6 @@ const CANDIDATES: u32 = 64;
 const TEXT_LIMIT: usize = 8 * 1024;
 /// What may wait in the data channel for a far side that does not read: 64 KiB; then nothing more is said.
 const UNREAD_LIMIT: u64 = 64 * 1024;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct PayloadTypes {
-    opus: u8,
-    vp8: u8,
-}
 
 /// One connection, connected or not yet.
 #[derive(Debug)]
@@ -294,7 +287,7 @@ impl Peer {
                     connected.set(false);
                     reporter.tell(MediaEvent::Closed);
                 }
-                _ => {}
+                WebRTCPeerConnectionState::New | WebRTCPeerConnectionState::Connecting | _ => {}
             }
         });
     }
@@ -433,35 +426,4 @@ fn is_open(channel: &WebRTCDataChannel) -> bool {
 
 fn media_of(pad: &gst::Pad) -> Option<String> {
     pad.current_caps()?.structure(0)?.get::<String>("media").ok()
-}
-
-fn parse(sdp: &Sdp) -> Result<SDPMessage, MediaError> {
-    SDPMessage::parse_buffer(sdp.as_str().as_bytes())
-        .map_err(|error| MediaError::Negotiation(error.message.to_string()))
-}
-
-/// The identification tag of each media section.
-fn mids(description: &SDPMessageRef) -> Vec<String> {
-    description.medias().map(|media| media.attribute_val("mid").unwrap_or_default().to_owned()).collect()
-}
-
-/// Whether a number can stand for a codec: seven bits, and none that RTCP on the same port would be taken for.
-///
-/// Source: RFC 5761, section 4.
-fn is_payload_type(number: &u8) -> bool {
-    matches!(number, 0..=63 | 96..=127)
-}
-
-/// The payload types of Opus and VP8 in an offer; ours, where it names none.
-fn payload_types(offer: &SDPMessage) -> PayloadTypes {
-    let find = |codec: &str| {
-        let maps = offer.medias().flat_map(|media| media.attributes()).filter(|attribute| attribute.key() == "rtpmap");
-        maps.filter_map(|map| {
-            let (payload, name) = map.value()?.split_once(' ')?;
-            let payload = payload.parse().ok().filter(is_payload_type)?;
-            name.to_ascii_lowercase().starts_with(codec).then_some(payload)
-        })
-        .next()
-    };
-    PayloadTypes { opus: find("opus/48000").unwrap_or(OFFERED.opus), vp8: find("vp8/90000").unwrap_or(OFFERED.vp8) }
 }

@@ -9,7 +9,7 @@ use gstreamer::{self as gst, prelude::*};
 
 use super::{
     Event, MediaError,
-    capture::{RAW_SOUND, element, filter, pad, set_device_buffer},
+    capture::{RAW_SOUND, element, filter, is_shareable, pad, set_device_buffer},
     devices::Origin,
     gate::{self, Device, Unopened},
     probe::{self, Flag},
@@ -43,6 +43,8 @@ pub(super) struct Chain {
     pub(super) volume: Option<gst::Element>,
     /// Set while the sink can take what passes.
     pub(super) ready: Flag,
+    /// Set once something has passed.
+    begun: Flag,
 }
 
 impl Chain {
@@ -66,8 +68,8 @@ impl Chain {
             level,
             volume.clone(),
         ];
-        let (entry, ready) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
-        Ok(Self { entry, sink, volume: Some(volume), ready })
+        let (entry, ready, begun) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
+        Ok(Self { entry, sink, volume: Some(volume), ready, begun })
     }
 
     /// The far side's picture; passes only while all `flags` are set.
@@ -79,8 +81,8 @@ impl Chain {
     ) -> Result<Self, MediaError> {
         let chain = [element("rtpvp8depay").build()?, element("vp8dec").build()?, element("videoconvert").build()?];
         let sink = to.map(|origin| window(origin, events)).transpose()?;
-        let (entry, ready) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
-        Ok(Self { entry, sink, volume: None, ready })
+        let (entry, ready, begun) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
+        Ok(Self { entry, sink, volume: None, ready, begun })
     }
 }
 
@@ -103,6 +105,15 @@ impl Device for Chain {
         let Some(sink) = self.sink.as_ref().filter(|sink| !sink.is_locked_state()) else { return };
         self.ready.set(false);
         gate::shut(sink);
+    }
+
+    /// Never a window: two of them would lie upon each other.
+    fn is_shareable(&self) -> bool {
+        self.volume.is_some() && self.sink.as_ref().is_some_and(is_shareable)
+    }
+
+    fn has_begun(&self) -> bool {
+        self.begun.is_set()
     }
 }
 
@@ -129,7 +140,7 @@ fn assemble(
     chain: &[gst::Element],
     sink: Option<&gst::Element>,
     mut flags: Vec<Flag>,
-) -> Result<(gst::Pad, Flag), MediaError> {
+) -> Result<(gst::Pad, Flag, Flag), MediaError> {
     let (Some(first), Some(last)) = (chain.first(), chain.last()) else {
         return Err(MediaError::Setup("an empty chain".into()));
     };
@@ -147,8 +158,8 @@ fn assemble(
     // Without a sink it is never set: nothing is even decoded.
     let ready = Flag::default();
     flags.push(ready.clone());
-    probe::pass_while(&entry, flags);
-    Ok((entry, ready))
+    let begun = probe::pass_while(&entry, flags);
+    Ok((entry, ready, begun))
 }
 
 fn speaker(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, MediaError> {

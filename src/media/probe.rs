@@ -39,16 +39,25 @@ impl Flag {
 }
 
 /// Lets buffers, and word of missing ones, through `pad` only while every flag is set; what tells of the stream always,
-/// but never its end: the call outlives a device.
-pub(super) fn pass_while(pad: &gst::Pad, flags: Vec<Flag>) {
+/// but never its end: the call outlives a device. The flag it gives back is set once a buffer has passed.
+pub(super) fn pass_while(pad: &gst::Pad, flags: Vec<Flag>) -> Flag {
+    let begun = Flag::default();
+    let passed = begun.clone();
     let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST | gst::PadProbeType::EVENT_DOWNSTREAM;
     pad.add_probe(mask, move |_, info| {
         let pass = match info.event() {
             Some(event) if event.type_().is_sticky() => event.type_() != gst::EventType::Eos,
-            Some(_) | None => flags.iter().all(Flag::is_set),
+            Some(_) => flags.iter().all(Flag::is_set),
+            None => {
+                flags.iter().all(Flag::is_set) && {
+                    passed.set(true);
+                    true
+                }
+            }
         };
         if pass { gst::PadProbeReturn::Ok } else { swallow(info) }
     });
+    begun
 }
 
 /// How long silence is sent after a pause: three frames of 20 ms.
@@ -63,6 +72,8 @@ pub(super) struct Tail {
     /// Nanoseconds.
     left: Arc<AtomicU64>,
     passes: Passes,
+    /// Set once sound has passed that is more than silence.
+    pub(super) begun: Flag,
 }
 
 impl Tail {
@@ -81,6 +92,7 @@ impl Tail {
         let open = self.passes.open.is_set();
         if open && self.passes.microphone.is_set() {
             self.left.store(u64::try_from(TAIL.as_nanos()).unwrap_or(u64::MAX), Ordering::Release);
+            self.begun.set(true);
             return true;
         }
         let left = self.left.load(Ordering::Acquire);
@@ -94,7 +106,7 @@ impl Tail {
 
 /// Lets raw sound through `pad` once connected: while the gate is open, and for [`TAIL`] after it was closed as silence.
 pub(super) fn pass_sound_while(pad: &gst::Pad, passes: Passes, connected: Flag) -> Tail {
-    let tail = Tail { left: Arc::default(), passes };
+    let tail = Tail { left: Arc::default(), passes, begun: Flag::default() };
     let watched = tail.clone();
     pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
         let pass = match &mut info.data {

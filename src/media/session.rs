@@ -196,12 +196,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Gives the devices to the next connection, and tears the current one down.
+    /// Gives the devices to the next connection, and has the current one torn down when it no longer has them.
     fn move_on(&mut self) {
-        if let Some(devices) = self.next.as_mut().and_then(Peer::take_devices) {
-            self.gate.hand_over(devices);
-        }
+        let last = self.current.take();
         self.current = self.next.take();
+        if let Some(devices) = self.current.as_mut().and_then(Peer::take_devices) {
+            self.gate.hand_over(devices, last);
+        }
     }
 
     fn close_all(&mut self) {

@@ -32,6 +32,8 @@ struct Line<'a> {
     id: &'a str,
     name: &'a str,
     paired: bool,
+    /// Paired before calls were sealed: to be paired once more.
+    unsealed: bool,
     open: bool,
     server: Option<String>,
     created: u64,
@@ -115,6 +117,7 @@ fn json(bookmark: &Bookmark, open: bool) -> String {
         id: bookmark.id.as_str(),
         name: bookmark.name.as_str(),
         paired: bookmark.is_paired(),
+        unsealed: bookmark.is_unsealed(),
         open,
         server: bookmark.server.as_ref().map(ToString::to_string),
         created: bookmark.created,
@@ -132,11 +135,20 @@ fn row(bookmark: &Bookmark, open: bool, now: u64) -> [String; 5] {
     };
     [
         bookmark.name.to_string(),
-        if bookmark.is_paired() { "paired" } else { "not paired yet" }.to_owned(),
+        other_side(bookmark).to_owned(),
         talked,
         bookmark.server.as_ref().map_or_else(|| "this machine".to_owned(), ToString::to_string),
         bookmark.id.to_string(),
     ]
+}
+
+/// How far the two are, in a word or three.
+fn other_side(bookmark: &Bookmark) -> &'static str {
+    match (bookmark.is_paired(), bookmark.is_unsealed()) {
+        (true, _) => "paired",
+        (false, true) => "to be paired again",
+        (false, false) => "not paired yet",
+    }
 }
 
 fn ago(seconds: u64) -> String {
@@ -173,6 +185,30 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        bookmarks::Code,
+        ids::{ConversationId, InstanceId},
+        pairing::PairingKey,
+        seal::SecretKey,
+    };
+
+    #[test]
+    fn the_list_says_how_far_the_two_are() {
+        let key = || SecretKey::from_bytes([5; 32]);
+        let (own, far) = (InstanceId::from_bits(1), InstanceId::from_bits(2));
+        let mut bookmark = Bookmark::new(ConversationId::from_bits(1), own, key(), "tim".parse().unwrap(), 0);
+        let said = |bookmark: &Bookmark| {
+            let line: serde_json::Value = serde_json::from_str(&json(bookmark, false)).unwrap();
+            (other_side(bookmark), line["paired"] == true, line["unsealed"] == true)
+        };
+        assert_eq!(said(&bookmark), ("not paired yet", false, false));
+        bookmark.far = Some(far);
+        assert_eq!(said(&bookmark), ("to be paired again", false, true), "paired before calls were sealed");
+        bookmark.code = Some(Code { key: PairingKey::from_bytes([6; 32]), created: 0 });
+        assert_eq!(said(&bookmark), ("not paired yet", false, false), "a link is being accepted");
+        (bookmark.code, bookmark.far_key) = (None, Some(key().public()));
+        assert_eq!(said(&bookmark), ("paired", true, false));
+    }
 
     #[test]
     fn ages_are_rounded_to_what_matters() {

@@ -20,8 +20,9 @@ use crate::{
     ids::InstanceId,
     invite::{Invite, Origin},
     media::{self, Media, MediaError},
+    network,
     pairing::{PairingKey, SpentCode},
-    rendezvous::ServerLine,
+    rendezvous::{Resume, ServerLine},
     rt,
     screen::{self, Command, Face, Screen},
     seal::{self, PublicKey, SecretKey, Trust},
@@ -104,8 +105,12 @@ struct Talk {
     screen: Screen,
     media: Option<Media>,
     media_events: rt::Receiver<media::Event>,
+    /// None once there is nobody who would tell.
+    network_changes: Option<rt::Receiver<()>>,
+    _network: network::Watch,
     socket: Option<Socket>,
     sockets: u64,
+    resume: Resume,
     socket_sender: rt::Sender<(u64, socket::Event)>,
     socket_events: rt::Receiver<(u64, socket::Event)>,
     is_new: bool,
@@ -123,6 +128,7 @@ enum Wake {
     Command(Option<Command>),
     Media(media::Event),
     Socket(u64, socket::Event),
+    Network(Option<()>),
     Deadline,
     Terminated,
 }
@@ -153,6 +159,8 @@ impl Talk {
         let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
         let media = Media::start(options.media, media_sender)?;
         let (socket_sender, socket_events) = rt::channel(SOCKET_BACKLOG);
+        // One that waits stands for all that came meanwhile.
+        let (network_sender, network_changes) = rt::channel(1);
         let mut talk = Self {
             bookmarks,
             bookmark,
@@ -164,8 +172,11 @@ impl Talk {
             screen,
             media: Some(media),
             media_events,
+            network_changes: Some(network_changes),
+            _network: network::watch(network_sender),
             socket: None,
             sockets: 0,
+            resume: Resume::from_bits(random_id()?),
             socket_sender,
             socket_events,
             is_new,
@@ -201,14 +212,16 @@ impl Talk {
                 let command = self.screen.command().fuse();
                 let media = self.media_events.recv().fuse();
                 let socket = self.socket_events.recv().fuse();
+                let network = next_change(self.network_changes.as_ref()).fuse();
                 let timer = rt::sleep_until(deadline).fuse();
-                pin_mut!(command, media, socket, timer);
+                pin_mut!(command, media, socket, network, timer);
                 // The user first: nothing that others say, however much, keeps this side from pausing or ending.
                 select_biased! {
                     () = terminated => Wake::Terminated,
                     command = command => Wake::Command(command),
                     media = media => Wake::Media(media.unwrap_or(media::Event::Unusable(MediaError::Gone))),
                     socket = socket => socket.map_or(Wake::Deadline, |(number, event)| Wake::Socket(number, event)),
+                    changed = network => Wake::Network(changed),
                     () = timer => Wake::Deadline,
                 }
             };
@@ -226,6 +239,11 @@ impl Talk {
                 self.socket_event(event)
             }
             Wake::Socket(..) => Ok(()),
+            Wake::Network(Some(())) => self.handle(Input::NetworkChanged),
+            Wake::Network(None) => {
+                self.network_changes = None;
+                Ok(())
+            }
             Wake::Deadline => self.handle(Input::Deadline),
         }
     }
@@ -333,7 +351,8 @@ impl Talk {
     fn connect(&mut self) {
         self.home.revive();
         self.sockets += 1;
-        self.socket = Some(Socket::connect(self.home.connect_origin(), self.sockets, self.socket_sender.clone()));
+        let (origin, events) = (self.home.connect_origin(), self.socket_sender.clone());
+        self.socket = Some(Socket::connect(origin, &self.resume, self.sockets, events));
     }
 
     fn set_gate(&mut self, gate: Gate) {
@@ -421,6 +440,13 @@ fn trust(bookmark: &Bookmark, origin: Origin) -> Result<(Trust, Option<Invite>),
             (Trust::Owner { code }, Some(invite))
         }
     })
+}
+
+async fn next_change(changes: Option<&rt::Receiver<()>>) -> Option<()> {
+    match changes {
+        Some(changes) => changes.recv().await.ok(),
+        None => std::future::pending().await,
+    }
 }
 
 fn notice(message: String) -> screen::Event {

@@ -90,13 +90,15 @@ pub enum Event {
         /// How many seconds it is behind what is said.
         behind: u32,
     },
-    /// What the two sides say by the server is sealed: only they can read it.
+    /// The two have met: what they say by the server is sealed, so that only they can read it. Told at every meeting.
     Sealed {
-        /// Four words that both sides have while nobody sits between them.
+        /// Four words, new at every meeting, that are the same on both sides unless somebody sits in between.
         words: String,
     },
-    /// Something in the server's keeping is not what it claims to be; nothing came of it.
+    /// Something is not what it claims to be; nothing came of it, and each is told once until [`Event::Sealed`].
     Suspicious {
+        /// Which it is.
+        reason: Suspicion,
         /// What it is, in plain words.
         message: String,
         /// What to do about it.
@@ -118,10 +120,10 @@ pub enum Event {
     Call {
         /// How it stands.
         state: CallState,
-        /// Why it ended, with `idle`.
+        /// Why it ended, with `idle`; what it broke off by, with `reconnecting`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<Ending>,
-        /// The ending in plain words, with `idle`.
+        /// The same in plain words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<String>,
     },
@@ -207,7 +209,17 @@ pub enum CallState {
     Ending,
 }
 
-/// Why a call ended.
+/// What is not what it claims to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suspicion {
+    /// A message in the other side's name was not its own.
+    Forged,
+    /// Somebody is there in the other side's place, and does not prove to be it.
+    Silent,
+}
+
+/// Why a call ended, or broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
@@ -227,4 +239,30 @@ pub enum Ending {
     FarFailed,
     /// The media gave up.
     Failed,
+}
+
+impl Ending {
+    /// What happened, in plain words; `name` is what the other side is called.
+    pub fn words(self, name: &str) -> String {
+        match self {
+            Self::FarHungUp => format!("{name} hung up"),
+            Self::HungUp => "you hung up".into(),
+            Self::NoAnswer => format!("{name} did not answer"),
+            Self::NoConnection => {
+                format!("no way through to {name} was found; a TURN server may help (--turn)")
+            }
+            Self::FarGone => format!("{name} is gone; the call goes on when the line is back"),
+            Self::FarClosed => format!("{name} has left"),
+            Self::FarFailed => format!("{name} cannot take the call at the moment"),
+            Self::Failed => "the connection failed".into(),
+        }
+    }
+
+    /// Whether a call that ended so is tried again by itself, a few times, while somebody is unpaused.
+    pub(super) fn is_retried(self) -> bool {
+        match self {
+            Self::NoAnswer | Self::NoConnection | Self::FarFailed | Self::Failed => true,
+            Self::FarHungUp | Self::HungUp | Self::FarGone | Self::FarClosed => false,
+        }
+    }
 }

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
     use crate::{
         ids::ConversationId,
-        screen::event::{CallState, CodeEnd, Ending, LineState},
+        screen::event::{CallState, CodeEnd, Ending, LineState, Suspicion},
     };
 
     fn every_event() -> Vec<Event> {
@@ -93,7 +93,8 @@ mod tests {
             Event::Line { state: LineState::Connecting, retry_ms: None },
             Event::Line { state: LineState::Taken, retry_ms: None },
             Event::Far { here: true },
-            Event::FarProps { paused: true, audiosend: false, videosend: true, holding: false, behind: 0 },
+            Event::FarProps { paused: true, audiosend: false, videosend: true, holding: true, behind: 4 },
+            Event::Sealed { words: "lusab babad gutih tugad".into() },
             Event::Paused { paused: false },
             Event::Muted { microphone: true, camera: false },
             Event::Level { own: Some(-12.5), far: None },
@@ -104,15 +105,24 @@ mod tests {
             Event::Ended,
         ];
         events.extend([CodeEnd::Paired, CodeEnd::Expired].map(|reason| Event::CodeGone { reason }));
-        for state in
-            [CallState::Idle, CallState::Calling, CallState::Connecting, CallState::Connected, CallState::Ending]
+        for reason in [Suspicion::Forged, Suspicion::Silent] {
+            events.push(Event::Suspicious { reason, message: text(), hint: text() });
+        }
+        for state in [CallState::Idle, CallState::Calling, CallState::Connecting, CallState::Connected]
+            .into_iter()
+            .chain([CallState::Reconnecting, CallState::Ending])
         {
             events.push(Event::Call { state, reason: None, message: None });
         }
-        for reason in
-            [Ending::FarHungUp, Ending::HungUp, Ending::NoAnswer, Ending::NoConnection, Ending::FarGone, Ending::Failed]
-        {
-            events.push(Event::Call { state: CallState::Idle, reason: Some(reason), message: Some(text()) });
+        for reason in [Ending::FarHungUp, Ending::HungUp, Ending::NoAnswer, Ending::NoConnection].into_iter().chain([
+            Ending::FarGone,
+            Ending::FarClosed,
+            Ending::FarFailed,
+            Ending::Failed,
+        ]) {
+            for state in [CallState::Idle, CallState::Reconnecting] {
+                events.push(Event::Call { state, reason: Some(reason), message: Some(text()) });
+            }
         }
         events
     }
@@ -147,7 +157,8 @@ mod tests {
         let events = every_event().into_iter().map(|event| serde_json::to_value(event).unwrap());
         for value in events.chain(EVERY_COMMAND.map(|command| serde_json::to_value(command).unwrap())) {
             for (field, value) in value.as_object().unwrap() {
-                let name = if matches!(field.as_str(), "event" | "cmd") { value.as_str().unwrap() } else { field };
+                let is_word = matches!(field.as_str(), "event" | "cmd" | "state" | "reason");
+                let name = if is_word { value.as_str().unwrap() } else { field };
                 assert!(readme.contains(&format!("`{name}`")), "{name}");
             }
         }
@@ -174,6 +185,8 @@ mod tests {
         );
         let ended = Event::Call { state: CallState::Idle, reason: Some(Ending::FarHungUp), message: None };
         assert_eq!(line(&ended, 1.0), r#"{"v":1,"t":1.0,"event":"call","state":"idle","reason":"far_hung_up"}"#);
+        let sealed = Event::Sealed { words: "lusab babad gutih tugad".into() };
+        assert_eq!(line(&sealed, 1.0), r#"{"v":1,"t":1.0,"event":"sealed","words":"lusab babad gutih tugad"}"#);
         assert_eq!(command(r#"{"v":1,"cmd":"hang_up"}"#), Ok(Command::HangUp));
         assert_eq!(command(r#" {"cmd":"mute","on":true,"v":1,"later":[]} "#), Ok(Command::Mute { on: true }));
     }

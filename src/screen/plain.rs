@@ -2,9 +2,18 @@
 
 use super::{
     command::{Command, VOLUME_LIMIT},
-    event::{CallState, CodeEnd, Event, LineState},
-    status::{self, Status},
+    event::{CallState, CodeEnd, Ending, Event, LineState},
+    status::{self, Seal, Status},
 };
+
+/// What a typed line asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Typed {
+    /// Something that the program is to do.
+    Command(Command),
+    /// The safety words.
+    Words,
+}
 
 /// The line for `event`, if it is worth one; `before` and `status` are how things stood without it and stand with it.
 pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<String> {
@@ -32,9 +41,12 @@ pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<St
         Event::Paired => format!("paired with {name}"),
         Event::Refused => noticed(status::refused(), Some(status::refused_hint())),
         Event::Line { state, .. } => line_state(*state).to_owned(),
-        Event::Far { here: true } => format!("{name} is here"),
+        Event::Far { here: true } => match status.seal {
+            Seal::Unmet => format!("{name} is here"),
+            Seal::Sealed { .. } => format!("{name} is here; what you say is sealed from end to end"),
+        },
         Event::Far { here: false } => format!("{name} is not here"),
-        Event::FarProps { .. } => Some(status.presence()).filter(|now| *now != before.presence())?,
+        Event::FarProps { .. } => Some(far(status)).filter(|_| gist(status) != gist(before))?,
         Event::Paused { paused: true } => "paused".to_owned(),
         Event::Paused { paused: false } => "unpaused".to_owned(),
         Event::Muted { microphone, camera } => format!(
@@ -42,19 +54,14 @@ pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<St
             if *microphone { "muted" } else { "not muted" },
             if *camera { "off" } else { "on" }
         ),
-        Event::Call { state: CallState::Idle, reason: Some(reason), message } => {
-            format!("call ended: {}", status::ending(name, *reason, message.as_deref()))
+        Event::Call { state, reason, .. } => call(*state, *reason, before, status)?,
+        Event::Suspicious { message, hint, .. } if before.suspicions != status.suspicions => {
+            noticed(message, Some(hint))
         }
-        Event::Call { state: CallState::Idle, reason: None, .. } => return None,
-        Event::Call { state: CallState::Calling, .. } => format!("calling {name}"),
-        Event::Call { state: CallState::Connecting, .. } => "connecting".to_owned(),
-        Event::Call { state: CallState::Connected, .. } => format!("connected to {name}"),
-        Event::Call { state: CallState::Reconnecting, .. } => {
-            "connection lost: the call goes on when it is back".to_owned()
+        Event::Sealed { .. } if !before.suspicions.is_empty() => {
+            format!("{name} has proved to be there: what was suspicious is over")
         }
-        Event::Call { state: CallState::Ending, .. } => "hanging up".to_owned(),
-        Event::Suspicious { message, hint } => noticed(message, Some(hint)),
-        Event::Sealed { .. } => return None,
+        Event::Suspicious { .. } | Event::Sealed { .. } => return None,
         Event::Level { .. } | Event::Tone { .. } | Event::Picture { .. } => return None,
         Event::Volume { percent } => format!("volume {percent} %"),
         Event::Ended => "ended".to_owned(),
@@ -62,25 +69,82 @@ pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<St
     Some(harmless(&text))
 }
 
-/// The command that a typed line means; the error says what may be typed.
-pub(super) fn command(line: &str) -> Result<Command, String> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    match words.as_slice() {
-        ["pause"] => Ok(Command::Pause),
-        ["unpause"] => Ok(Command::Unpause),
-        ["toggle"] => Ok(Command::Toggle),
-        ["mute"] => Ok(Command::Mute { on: true }),
-        ["unmute"] => Ok(Command::Mute { on: false }),
-        ["camera", "on"] => Ok(Command::Camera { on: true }),
-        ["camera", "off"] => Ok(Command::Camera { on: false }),
-        ["hang", "up"] => Ok(Command::HangUp),
-        ["volume", percent] => volume(percent),
-        ["take", "over"] => Ok(Command::TakeOver),
-        ["quit"] => Ok(Command::Quit),
-        _ => Err("what can be typed: pause, unpause, toggle, mute, unmute, camera on, camera off, hang up, volume \
-                  PERCENT, take over, quit"
-            .to_owned()),
+/// What the safety words are, for whoever asked.
+pub(super) fn safety_words(status: &Status) -> String {
+    match status.safety_words() {
+        (None, text) => text.to_owned(),
+        (Some(words), text) => format!("{words} (hint: {text})"),
     }
+}
+
+fn call(state: CallState, reason: Option<Ending>, before: &Status, status: &Status) -> Option<String> {
+    let name = status.who();
+    Some(match state {
+        CallState::Idle => {
+            let reason = reason.filter(|_| before.call != CallState::Idle || before.ended != status.ended)?;
+            let text = &status.ended.as_ref()?.text;
+            // The gate is closed first when it is over for good.
+            if reason.is_retried() && !status.paused {
+                format!("{text}: trying again")
+            } else {
+                format!("call ended: {text}")
+            }
+        }
+        CallState::Calling if status.ended.is_some() => format!("calling {name} again"),
+        CallState::Calling => format!("calling {name}"),
+        CallState::Connecting => "connecting".to_owned(),
+        CallState::Connected if before.call == CallState::Reconnecting => format!("connected again: {}", far(status)),
+        CallState::Connected => format!("connected to {name}"),
+        CallState::Reconnecting => {
+            let (was, is) = (lost(before), lost(status));
+            Some(is.clone()).filter(|_| before.call != CallState::Reconnecting || was != is)?
+        }
+        CallState::Ending => "hanging up".to_owned(),
+    })
+}
+
+/// What became of the connection, and what the gate means meanwhile.
+fn lost(status: &Status) -> String {
+    let headline = status.headline_lost();
+    let text = headline.text.trim_end_matches(" …").replace(" — ", ": ");
+    headline.gate.map_or_else(|| text.clone(), |gate| format!("{text}; {gate}"))
+}
+
+/// The other side, and what it hears only later.
+fn far(status: &Status) -> String {
+    std::iter::once(status.presence()).chain(status.delays()).collect::<Vec<_>>().join("; ")
+}
+
+/// What of that is worth a line when it changes; seconds alone are not.
+fn gist(status: &Status) -> (String, bool, bool) {
+    let props = status.far_props_now();
+    (status.presence(), props.is_some_and(|props| props.holding), props.is_some_and(|props| props.behind > 0))
+}
+
+/// What a typed line means; the error says what may be typed.
+pub(super) fn typed(line: &str) -> Result<Typed, String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    Ok(Typed::Command(match words.as_slice() {
+        ["pause"] => Command::Pause,
+        ["unpause"] => Command::Unpause,
+        ["toggle"] => Command::Toggle,
+        ["mute"] => Command::Mute { on: true },
+        ["unmute"] => Command::Mute { on: false },
+        ["camera", "on"] => Command::Camera { on: true },
+        ["camera", "off"] => Command::Camera { on: false },
+        ["hang", "up"] => Command::HangUp,
+        ["volume", percent] => volume(percent)?,
+        ["take", "over"] => Command::TakeOver,
+        ["quit"] => Command::Quit,
+        ["words"] => return Ok(Typed::Words),
+        _ => {
+            return Err(
+                "what can be typed: pause, unpause, toggle, mute, unmute, camera on, camera off, hang up, volume \
+                        PERCENT, words, take over, quit"
+                    .to_owned(),
+            );
+        }
+    }))
 }
 
 fn volume(percent: &str) -> Result<Command, String> {
@@ -115,58 +179,162 @@ fn harmless(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::event::Ending;
+    use crate::screen::event::Suspicion;
 
-    fn said(event: Event) -> Option<String> {
+    /// What is said when these events happen one after the other.
+    fn log(events: &[Event]) -> Vec<String> {
         let mut status = Status { name: "tim".into(), ..Status::default() };
-        let before = status.clone();
-        status.handle(&event);
-        line(&event, &before, &status)
+        let said = events.iter().filter_map(|event| {
+            let before = status.clone();
+            status.handle(event);
+            line(event, &before, &status)
+        });
+        said.collect()
     }
+
+    fn call(state: CallState, reason: Option<Ending>) -> Event {
+        let message = reason.map(|reason| reason.words("the other side"));
+        Event::Call { state, reason, message }
+    }
+
+    fn props(paused: bool, holding: bool, behind: u32) -> Event {
+        Event::FarProps { paused, audiosend: true, videosend: true, holding, behind }
+    }
+
+    fn sealed(words: &str) -> Event {
+        Event::Sealed { words: words.into() }
+    }
+
+    const JOINED: Event = Event::Line { state: LineState::Joined, retry_ms: None };
+    const HERE: Event = Event::Far { here: true };
+    const GONE: Event = Event::Far { here: false };
+    const UNPAUSED: Event = Event::Paused { paused: false };
+    const PAUSED: Event = Event::Paused { paused: true };
 
     #[test]
     fn what_happens_is_one_line() {
-        assert_eq!(said(Event::Far { here: true }).as_deref(), Some("tim is here"));
-        assert_eq!(
-            said(Event::Call { state: CallState::Idle, reason: Some(Ending::FarGone), message: None }).as_deref(),
-            Some("call ended: tim is gone")
-        );
+        assert_eq!(log(&[HERE]), ["tim is here"]);
+        assert_eq!(log(&[call(CallState::Idle, Some(Ending::FarHungUp))]), ["call ended: tim hung up"]);
         let notice = Event::Notice { message: "no microphone".into(), hint: Some("plug one in".into()) };
-        assert_eq!(said(notice).as_deref(), Some("no microphone (hint: plug one in)"));
+        assert_eq!(log(&[notice]), ["no microphone (hint: plug one in)"]);
     }
 
     #[test]
     fn a_taken_line_is_said_to_be_another_machines() {
-        let taken = said(Event::Line { state: LineState::Taken, retry_ms: None }).unwrap();
+        let taken = &log(&[Event::Line { state: LineState::Taken, retry_ms: None }])[0];
         assert!(taken.contains("on another machine") && taken.contains("\"take over\" to try again"), "{taken}");
     }
 
     #[test]
     fn what_the_other_side_repeats_is_told_once() {
-        let props = Event::FarProps { paused: true, audiosend: true, videosend: true, holding: false, behind: 0 };
-        let mut status = Status { name: "tim".into(), ..Status::default() };
-        let before = status.clone();
-        status.handle(&props);
-        assert_eq!(line(&props, &before, &status).as_deref(), Some("tim is here, paused"));
-        assert_eq!(line(&props, &status, &status), None);
+        assert_eq!(log(&[props(true, false, 0), props(true, false, 0)]), ["tim is here, paused"]);
+    }
+
+    #[test]
+    fn what_is_heard_later_is_told_when_it_begins_and_ends_and_not_every_second() {
+        let said = log(&[props(false, true, 0), props(false, true, 1), props(false, true, 2), props(false, false, 0)]);
+        let wanted = [
+            "tim is here, talking; tim keeps what you say while speaking, and hears it afterwards",
+            "tim is here, talking; tim is 1 s behind; tim keeps what you say while speaking, and hears it afterwards",
+            "tim is here, talking",
+        ];
+        assert_eq!(said, wanted);
+    }
+
+    #[test]
+    fn a_lost_call_says_so_once_and_that_the_gate_is_still_open() {
+        let lost = [
+            call(CallState::Reconnecting, None),
+            call(CallState::Reconnecting, Some(Ending::FarGone)),
+            GONE,
+            HERE,
+            call(CallState::Reconnecting, None),
+            call(CallState::Reconnecting, None),
+            props(true, false, 0),
+            call(CallState::Connected, None),
+        ];
+        let wanted = [
+            "connection lost: making a new one; you are unpaused: you will be heard as soon as it is made",
+            "tim is gone: waiting for the line to come back; you are unpaused: you will be heard as soon as it is back",
+            "tim is not here",
+            "tim is here",
+            "connected again: tim is here, paused",
+        ];
+        assert_eq!(
+            log(&[&[JOINED, UNPAUSED, call(CallState::Connected, None), GONE], &lost[..]].concat())[4..],
+            wanted
+        );
+    }
+
+    #[test]
+    fn a_far_side_that_left_for_good_is_told_of_twice_and_no_more() {
+        let said = log(&[
+            JOINED,
+            HERE,
+            call(CallState::Connected, None),
+            call(CallState::Reconnecting, Some(Ending::FarClosed)),
+            GONE,
+            PAUSED,
+            call(CallState::Idle, Some(Ending::FarClosed)),
+            call(CallState::Idle, Some(Ending::FarClosed)),
+        ]);
+        let wanted = ["tim has left; you are paused", "tim is not here", "paused", "call ended: tim has left"];
+        assert_eq!(said[3..], wanted);
+    }
+
+    #[test]
+    fn a_try_that_failed_is_followed_by_the_next_until_it_is_given_up() {
+        let fails = call(CallState::Idle, Some(Ending::NoAnswer));
+        let calling = call(CallState::Calling, None);
+        let said = log(&[UNPAUSED, calling.clone(), fails.clone(), calling, PAUSED, fails]);
+        let wanted = [
+            "calling tim",
+            "tim did not answer: trying again",
+            "calling tim again",
+            "paused",
+            "call ended: tim did not answer",
+        ];
+        assert_eq!(said[1..], wanted);
+    }
+
+    #[test]
+    fn that_it_is_sealed_is_said_with_the_arrival_and_the_words_on_request() {
+        let said = log(&[sealed("a"), HERE, sealed("b")]);
+        assert_eq!(said, ["tim is here; what you say is sealed from end to end"]);
+        let mut status = Status::default();
+        assert_eq!(safety_words(&status), "the safety words are there once the two of you have met");
+        status.handle(&sealed("lusab babad gutih tugad"));
+        let words = safety_words(&status);
+        assert!(words.starts_with("lusab babad gutih tugad (hint: Say these four words"), "{words}");
+    }
+
+    #[test]
+    fn what_is_suspicious_is_told_once_until_it_is_over() {
+        let suspicious = Event::Suspicious { reason: Suspicion::Forged, message: "hm".into(), hint: "look".into() };
+        let said = log(&[suspicious.clone(), suspicious.clone(), sealed("a"), suspicious]);
+        assert_eq!(
+            said,
+            ["hm (hint: look)", "tim has proved to be there: what was suspicious is over", "hm (hint: look)"]
+        );
     }
 
     #[test]
     fn levels_are_not_worth_a_line() {
-        assert_eq!(said(Event::Level { own: Some(-3.0), far: None }), None);
+        assert!(log(&[Event::Level { own: Some(-3.0), far: None }]).is_empty());
     }
 
     #[test]
     fn control_characters_do_not_reach_the_output() {
         let notice = Event::Notice { message: "a\u{1b}[2J\r\nb\u{9b}c".into(), hint: None };
-        assert_eq!(said(notice).as_deref(), Some("a [2J  b c"));
+        assert_eq!(log(&[notice]), ["a [2J  b c"]);
     }
 
     #[test]
-    fn a_typed_word_is_a_command() {
-        assert_eq!(command(" hang  up "), Ok(Command::HangUp));
-        assert_eq!(command("volume 80"), Ok(Command::Volume { percent: 80 }));
-        assert!(command("volume 401").unwrap_err().contains("400"));
-        assert!(command("sing").unwrap_err().contains("unpause"));
+    fn a_typed_word_is_a_command_or_a_question() {
+        assert_eq!(typed(" hang  up "), Ok(Typed::Command(Command::HangUp)));
+        assert_eq!(typed("volume 80"), Ok(Typed::Command(Command::Volume { percent: 80 })));
+        assert_eq!(typed("words"), Ok(Typed::Words));
+        assert!(typed("volume 401").unwrap_err().contains("400"));
+        assert!(typed("sing").unwrap_err().contains("unpause"));
     }
 }

@@ -1,8 +1,11 @@
-//! What is known at a moment, gathered from the events, and the words for it.
+//! What is known at a moment, gathered from the events.
+
+mod words;
 
 use std::collections::VecDeque;
 
 use super::event::{CallState, CodeEnd, Ending, Event, LineState};
+pub(super) use words::{Headline, expired, expired_hint, refused, refused_hint};
 
 /// Notices that stay in sight.
 const NOTICES: usize = 4;
@@ -13,6 +16,24 @@ pub(super) struct FarProps {
     pub(super) paused: bool,
     pub(super) audiosend: bool,
     pub(super) videosend: bool,
+    pub(super) holding: bool,
+    pub(super) behind: u32,
+}
+
+/// Who can read what the two sides say by the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Seal {
+    /// The two have not met.
+    Unmet,
+    /// Only they can; both have these words.
+    Sealed { words: String },
+}
+
+/// Why the last call ended, or broke off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) reason: Ending,
+    pub(super) text: String,
 }
 
 /// What is used once unpaused.
@@ -60,15 +81,20 @@ pub(super) struct Status {
     pub(super) line: LineState,
     pub(super) far_here: bool,
     pub(super) far_props: Option<FarProps>,
+    pub(super) seal: Seal,
+    /// Whether the safety words were asked for.
+    pub(super) words_open: bool,
     pub(super) paused: bool,
     pub(super) microphone_muted: bool,
     pub(super) camera_off: bool,
     pub(super) call: CallState,
-    pub(super) last_ending: Option<String>,
+    pub(super) ended: Option<Ended>,
     pub(super) own_level: Option<f64>,
     pub(super) far_level: Option<f64>,
     pub(super) volume: u32,
     pub(super) notices: VecDeque<Notice>,
+    /// What is not as it should be, until the two meet.
+    pub(super) suspicions: Vec<Notice>,
 }
 
 impl Default for Status {
@@ -81,15 +107,18 @@ impl Default for Status {
             line: LineState::Connecting,
             far_here: false,
             far_props: None,
+            seal: Seal::Unmet,
+            words_open: false,
             paused: true,
             microphone_muted: false,
             camera_off: false,
             call: CallState::Idle,
-            last_ending: None,
+            ended: None,
             own_level: None,
             far_level: None,
             volume: 100,
             notices: VecDeque::new(),
+            suspicions: Vec::new(),
         }
     }
 }
@@ -110,11 +139,20 @@ impl Status {
             Event::Paired => self.notice(format!("paired with {}", self.who()), None),
             Event::Refused => self.notice(refused().to_owned(), Some(refused_hint().to_owned())),
             Event::Line { state, .. } => self.line = *state,
-            Event::Far { here } => self.far_here = *here,
-            Event::FarProps { paused, audiosend, videosend, .. } => {
-                let (paused, audiosend, videosend) = (*paused, *audiosend, *videosend);
-                self.far_props = Some(FarProps { paused, audiosend, videosend });
+            Event::Far { here } => {
+                self.far_here = *here;
+                self.unseal_if_apart();
             }
+            Event::FarProps { paused, audiosend, videosend, holding, behind } => {
+                let (paused, audiosend, videosend) = (*paused, *audiosend, *videosend);
+                let (holding, behind) = (*holding, *behind);
+                self.far_props = Some(FarProps { paused, audiosend, videosend, holding, behind });
+            }
+            Event::Sealed { words } => {
+                self.seal = Seal::Sealed { words: words.clone() };
+                self.suspicions.clear();
+            }
+            Event::Suspicious { message, hint, .. } => self.suspect(message.clone(), hint.clone()),
             Event::Paused { paused } => self.paused(*paused),
             Event::Muted { microphone, camera } => {
                 (self.microphone_muted, self.camera_off) = (*microphone, *camera);
@@ -125,62 +163,13 @@ impl Status {
                 self.far_level = far.or(self.far_level);
             }
             Event::Volume { percent } => self.volume = *percent,
-            Event::Suspicious { message, hint } => self.notice(message.clone(), Some(hint.clone())),
-            Event::Sealed { .. } | Event::Tone { .. } | Event::Picture { .. } | Event::Ended => {}
+            Event::Tone { .. } | Event::Picture { .. } | Event::Ended => {}
         }
     }
 
-    /// The one line that says how things stand.
-    pub(super) fn headline(&self) -> (Mood, String) {
-        let name = self.who();
-        if self.line == LineState::Taken {
-            return (Mood::Trouble, "open on another machine — press t to try again".into());
-        }
-        match (self.call, self.paused) {
-            (CallState::Calling, _) => (Mood::Waiting, format!("calling {name} …")),
-            (CallState::Connecting, false) => (Mood::Waiting, "connecting …".into()),
-            (CallState::Ending, _) => (Mood::Waiting, "hanging up …".into()),
-            (CallState::Connected, false) if self.microphone_muted => {
-                (Mood::Open, "microphone muted — press m to be heard".into())
-            }
-            (CallState::Connected, false) => (Mood::Open, "talking".into()),
-            (CallState::Connected | CallState::Connecting, true) => (Mood::Paused, PRESS_SPACE.into()),
-            (CallState::Reconnecting, _) => {
-                (Mood::Trouble, "connection lost — the call goes on when it is back".into())
-            }
-            (CallState::Idle, _) => self.headline_idle(),
-        }
-    }
-
-    /// The other side, by the conversation's name; one that nobody named says nothing of who is there.
-    pub(super) fn who(&self) -> &str {
-        if self.name.starts_with("conversation") { "the other side" } else { &self.name }
-    }
-
-    fn headline_idle(&self) -> (Mood, String) {
-        let name = self.who();
-        match (self.line, self.far_here, self.paused) {
-            (LineState::Connecting, ..) => (Mood::Waiting, "connecting to the server …".into()),
-            (LineState::Offline, ..) => (Mood::Trouble, "no connection to the server — trying again".into()),
-            _ if self.code.is_some() => (Mood::Waiting, "waiting for the other side to open the link".into()),
-            (_, true, true) => (Mood::Paused, PRESS_SPACE.into()),
-            (_, true, false) => (Mood::Waiting, format!("calling {name} …")),
-            (_, false, true) => (Mood::Waiting, format!("waiting for {name}")),
-            (_, false, false) => (Mood::Waiting, format!("waiting for {name} — open, heard on arrival")),
-        }
-    }
-
-    /// Where the other side is and what it does.
-    pub(super) fn presence(&self) -> String {
-        let name = self.who();
-        match (self.far_here, self.far_props) {
-            (_, Some(FarProps { paused: true, .. })) => format!("{name} is here, paused"),
-            (_, Some(FarProps { audiosend: false, .. })) => format!("{name} is here, microphone muted"),
-            (_, Some(_)) => format!("{name} is here, talking"),
-            (true, None) => format!("{name} is here"),
-            (false, None) if self.code.is_some() => "nobody is paired yet; both sides start paused".into(),
-            (false, None) => format!("{name} is not here"),
-        }
+    /// Shows the safety words, or hides them; there are none before the two have met.
+    pub(super) fn toggle_words(&mut self) {
+        self.words_open = !self.words_open && self.seal != Seal::Unmet;
     }
 
     fn notice(&mut self, message: String, hint: Option<String>) {
@@ -200,6 +189,20 @@ impl Status {
         }
     }
 
+    fn suspect(&mut self, message: String, hint: String) {
+        let notice = Notice { message, hint: Some(hint) };
+        if !self.suspicions.contains(&notice) {
+            self.suspicions.push(notice);
+        }
+    }
+
+    /// A call goes on without the server; after it, the words of a far side that is not there are worth nothing.
+    fn unseal_if_apart(&mut self) {
+        if !self.far_here && self.call == CallState::Idle {
+            (self.seal, self.words_open) = (Seal::Unmet, false);
+        }
+    }
+
     fn paused(&mut self, paused: bool) {
         self.paused = paused;
         if paused {
@@ -209,60 +212,31 @@ impl Status {
 
     fn call(&mut self, state: CallState, reason: Option<Ending>, message: Option<&str>) {
         self.call = state;
+        let ended = reason.map(|reason| Ended { reason, text: self.ending(reason, message) });
         match state {
             CallState::Idle => {
                 (self.far_props, self.far_level) = (None, None);
-                if let Some(reason) = reason {
-                    self.last_ending = Some(ending(self.who(), reason, message));
-                }
+                self.ended = ended.or(self.ended.take());
+                self.unseal_if_apart();
             }
-            CallState::Calling | CallState::Connecting | CallState::Connected => self.last_ending = None,
-            CallState::Reconnecting => self.far_level = None,
+            // Why the try before came to nothing stays in sight during the next.
+            CallState::Calling | CallState::Connecting => {
+                self.ended = self.ended.take().filter(|ended| ended.reason.is_retried());
+            }
+            CallState::Connected => self.ended = None,
+            CallState::Reconnecting => {
+                self.far_level = None;
+                self.ended = ended;
+            }
             CallState::Ending => {}
         }
     }
 }
 
-const PRESS_SPACE: &str = "paused — press space to talk";
-
-/// Why a call with `name` ended, in plain words.
-pub(super) fn ending(name: &str, reason: Ending, message: Option<&str>) -> String {
-    match (reason, message) {
-        (_, Some(message)) => message.to_owned(),
-        (Ending::FarHungUp, None) => format!("{name} hung up"),
-        (Ending::HungUp, None) => "you hung up".into(),
-        (Ending::NoAnswer, None) => format!("{name} did not answer"),
-        (Ending::NoConnection, None) => format!("no connection to {name} was found"),
-        (Ending::FarGone, None) => format!("{name} is gone"),
-        (Ending::FarClosed, None) => format!("{name} has left"),
-        (Ending::FarFailed, None) => format!("{name} cannot take the call at the moment"),
-        (Ending::Failed, None) => "the connection failed".into(),
-    }
-}
-
-/// What to say when a link was used already.
-pub(super) fn refused() -> &'static str {
-    "this link was used already"
-}
-
-/// What to do when a link was used already.
-pub(super) fn refused_hint() -> &'static str {
-    "ask the other side for a new link"
-}
-
-/// What to say when nobody used a link in time.
-pub(super) fn expired() -> &'static str {
-    "the link has expired: nobody used it for a day"
-}
-
-/// What to do when nobody used a link in time.
-pub(super) fn expired_hint() -> &'static str {
-    "start again to get a new one"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::screen::event::Suspicion;
 
     fn status(events: &[Event]) -> Status {
         let mut status = Status { name: "tim".into(), ..Status::default() };
@@ -271,31 +245,105 @@ mod tests {
     }
 
     fn headline(events: &[Event]) -> String {
-        status(events).headline().1
+        status(events).headline().text
+    }
+
+    /// What the screen says of the gate, where the headline does not.
+    fn gate(events: &[Event]) -> Option<String> {
+        status(events).headline().gate
     }
 
     const JOINED: Event = Event::Line { state: LineState::Joined, retry_ms: None };
+    const OFFLINE: Event = Event::Line { state: LineState::Offline, retry_ms: Some(250) };
+    const TAKEN: Event = Event::Line { state: LineState::Taken, retry_ms: None };
     const HERE: Event = Event::Far { here: true };
+    const GONE: Event = Event::Far { here: false };
     const UNPAUSED: Event = Event::Paused { paused: false };
 
     fn call(state: CallState) -> Event {
         Event::Call { state, reason: None, message: None }
     }
 
+    fn because(state: CallState, reason: Ending) -> Event {
+        Event::Call { state, reason: Some(reason), message: Some(reason.words("the other side")) }
+    }
+
+    fn lost(reason: Ending) -> Event {
+        because(CallState::Reconnecting, reason)
+    }
+
+    fn sealed() -> Event {
+        Event::Sealed { words: "lusab babad gutih tugad".into() }
+    }
+
     #[test]
     fn the_headline_says_how_things_stand() {
         assert_eq!(headline(&[]), "connecting to the server …");
-        assert_eq!(headline(&[JOINED]), "waiting for tim");
+        assert_eq!(headline(&[JOINED]), "paused and ready — waiting for tim");
         assert_eq!(headline(&[JOINED, HERE]), "paused — press space to talk");
-        assert_eq!(headline(&[JOINED, UNPAUSED]), "waiting for tim — open, heard on arrival");
+        assert_eq!(headline(&[JOINED, UNPAUSED]), "waiting for tim");
         assert_eq!(headline(&[JOINED, HERE, UNPAUSED, call(CallState::Calling)]), "calling tim …");
+        assert_eq!(headline(&[JOINED, HERE, call(CallState::Calling)]), "paused — press space to talk");
         assert_eq!(headline(&[JOINED, HERE, UNPAUSED, call(CallState::Connected)]), "talking");
         assert_eq!(headline(&[JOINED, HERE, call(CallState::Connected)]), "paused — press space to talk");
-        let offline = Event::Line { state: LineState::Offline, retry_ms: Some(250) };
-        assert_eq!(headline(std::slice::from_ref(&offline)), "no connection to the server — trying again");
-        assert_eq!(headline(&[UNPAUSED, call(CallState::Connected), offline]), "talking");
-        let taken = Event::Line { state: LineState::Taken, retry_ms: None };
-        assert_eq!(headline(&[taken]), "open on another machine — press t to try again");
+        assert_eq!(headline(&[OFFLINE]), "no connection to the server — trying again");
+        assert_eq!(headline(&[UNPAUSED, call(CallState::Connected), OFFLINE]), "talking");
+        assert_eq!(headline(&[TAKEN]), "open on another machine — press t to try again");
+        assert_eq!(headline(&[UNPAUSED, call(CallState::Connected), TAKEN]), "talking");
+    }
+
+    #[test]
+    fn a_lost_connection_is_told_by_what_broke_it() {
+        assert_eq!(headline(&[JOINED, call(CallState::Reconnecting)]), "connection lost — making a new one …");
+        assert_eq!(headline(&[JOINED, lost(Ending::FarGone)]), "tim is gone — waiting for the line to come back");
+        let back = "connection lost — making a new one …";
+        assert_eq!(headline(&[JOINED, lost(Ending::FarGone), HERE]), back, "it is here again");
+        let own = "connection lost — the call goes on when it is back";
+        assert_eq!(headline(&[OFFLINE, lost(Ending::FarGone)]), own, "who is gone is not known here");
+        assert_eq!(headline(&[JOINED, lost(Ending::FarClosed)]), "tim has left …");
+    }
+
+    #[test]
+    fn an_open_gate_is_told_wherever_nothing_is_heard_yet() {
+        let said = |then: &str| Some(format!("you are unpaused: you will be heard {then}"));
+        assert_eq!(gate(&[JOINED]), None);
+        assert_eq!(gate(&[JOINED, UNPAUSED]), said("as soon as tim is here"));
+        assert_eq!(gate(&[UNPAUSED]), said("as soon as tim is here"));
+        assert_eq!(gate(&[JOINED, UNPAUSED, lost(Ending::FarGone)]), said("as soon as it is back"));
+        assert_eq!(gate(&[JOINED, UNPAUSED, lost(Ending::FarClosed)]), said("if tim comes right back"));
+        assert_eq!(gate(&[OFFLINE, UNPAUSED, lost(Ending::FarGone)]), said("as soon as it is back"));
+        assert_eq!(gate(&[JOINED, lost(Ending::FarGone)]).as_deref(), Some("you are paused"));
+        assert_eq!(gate(&[JOINED, UNPAUSED, HERE, call(CallState::Connected)]), None);
+    }
+
+    #[test]
+    fn an_open_gate_does_not_promise_a_microphone_that_is_muted_or_missing() {
+        let muted = Event::Muted { microphone: true, camera: false };
+        let said = gate(&[JOINED, UNPAUSED, muted, lost(Ending::FarGone)]);
+        assert_eq!(said.as_deref(), Some("you are unpaused, but your microphone is muted"));
+        let none = Event::Devices { microphone: None, camera: None, speaker: None, window: None };
+        assert_eq!(gate(&[JOINED, UNPAUSED, none]).as_deref(), Some("you are unpaused, without a microphone"));
+    }
+
+    #[test]
+    fn a_call_that_failed_is_seen_to_be_tried_again() {
+        let failed = because(CallState::Idle, Ending::NoConnection);
+        let tried = [JOINED, HERE, UNPAUSED, call(CallState::Calling), failed];
+        assert_eq!(headline(&tried), "trying again in a moment …");
+        let again = [&tried[..], &[call(CallState::Calling)]].concat();
+        assert_eq!(headline(&again), "calling tim again …");
+        assert!(status(&again).ended.unwrap().text.contains("no way through to tim"));
+        let given_up = [&again[..], &[Event::Paused { paused: true }, tried[4].clone()]].concat();
+        assert_eq!(headline(&given_up), "paused — press space to talk");
+    }
+
+    #[test]
+    fn a_far_side_that_does_not_come_back_leaves_this_side_ready_and_paused() {
+        let left = [JOINED, UNPAUSED, call(CallState::Connected), lost(Ending::FarClosed), GONE];
+        let over = [Event::Paused { paused: true }, because(CallState::Idle, Ending::FarClosed)];
+        let now = status(&[&left[..], &over].concat());
+        assert_eq!(now.headline().text, "paused and ready — waiting for tim");
+        assert_eq!((now.presence().as_str(), now.ended.unwrap().text.as_str()), ("tim is not here", "tim has left"));
     }
 
     #[test]
@@ -305,16 +353,65 @@ mod tests {
         assert_eq!(said, "microphone muted — press m to be heard");
     }
 
+    fn props(paused: bool, audiosend: bool) -> Event {
+        Event::FarProps { paused, audiosend, videosend: true, holding: false, behind: 0 }
+    }
+
     #[test]
     fn presence_says_what_the_other_side_does() {
-        let props =
-            |paused, audiosend| Event::FarProps { paused, audiosend, videosend: true, holding: false, behind: 0 };
         assert_eq!(status(&[]).presence(), "tim is not here");
         assert_eq!(status(&[HERE]).presence(), "tim is here");
         assert_eq!(status(&[HERE, props(true, true)]).presence(), "tim is here, paused");
         assert_eq!(status(&[HERE, props(false, true)]).presence(), "tim is here, talking");
         assert_eq!(status(&[HERE, props(false, false)]).presence(), "tim is here, microphone muted");
         assert_eq!(status(&[HERE, props(false, true), call(CallState::Idle)]).presence(), "tim is here");
+    }
+
+    #[test]
+    fn what_a_lost_side_last_said_of_itself_is_not_what_it_does() {
+        let lost = status(&[HERE, props(false, true), GONE, call(CallState::Reconnecting)]);
+        assert_eq!((lost.presence().as_str(), lost.is_far_here()), ("tim is out of reach", false));
+    }
+
+    #[test]
+    fn what_is_heard_later_is_told_only_while_it_is_so() {
+        let props = |holding, behind| {
+            status(&[Event::FarProps { paused: false, audiosend: true, videosend: true, holding, behind }]).delays()
+        };
+        assert!(props(false, 0).is_empty());
+        assert_eq!(props(false, 4), ["tim is 4 s behind"]);
+        assert_eq!(props(true, 0), ["tim keeps what you say while speaking, and hears it afterwards"]);
+        assert_eq!(props(true, 4).len(), 2);
+    }
+
+    #[test]
+    fn the_seal_is_marked_from_the_meeting_until_the_two_are_apart() {
+        assert_eq!(status(&[HERE]).seal_mark(), None);
+        assert_eq!(status(&[sealed(), HERE]).seal_mark(), Some("sealed"));
+        assert_eq!(status(&[sealed(), HERE, GONE]).seal_mark(), None);
+        let call_goes_on = [sealed(), HERE, call(CallState::Connected), GONE];
+        assert_eq!(status(&call_goes_on).seal_mark(), Some("sealed"), "without the server");
+        let over = [&call_goes_on[..], &[call(CallState::Idle)]].concat();
+        assert_eq!(status(&over).seal_mark(), None);
+    }
+
+    #[test]
+    fn the_safety_words_are_those_of_the_last_meeting() {
+        assert_eq!(status(&[HERE]).safety_words().0, None);
+        let again = Event::Sealed { words: "new".into() };
+        assert_eq!(status(&[sealed(), HERE, again]).safety_words().0, Some("new"));
+    }
+
+    #[test]
+    fn a_suspicion_stays_in_sight_once_until_the_two_meet() {
+        let suspicious = |reason, message: &str| Event::Suspicious { reason, message: message.into(), hint: "".into() };
+        let forged = suspicious(Suspicion::Forged, "forged");
+        let silent = suspicious(Suspicion::Silent, "silent");
+        let said = |events: &[Event]| {
+            status(events).suspicions.into_iter().map(|notice| notice.message).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(said(&[forged.clone(), silent.clone(), forged.clone()]), "forged silent");
+        assert_eq!(said(&[forged, silent, sealed()]), "");
     }
 
     #[test]
@@ -325,10 +422,18 @@ mod tests {
 
     #[test]
     fn the_last_ending_stays_until_the_next_call() {
-        let ended = Event::Call { state: CallState::Idle, reason: Some(Ending::FarHungUp), message: None };
-        assert_eq!(status(std::slice::from_ref(&ended)).last_ending.as_deref(), Some("tim hung up"));
-        assert_eq!(status(&[ended.clone(), call(CallState::Idle)]).last_ending.as_deref(), Some("tim hung up"));
-        assert_eq!(status(&[ended, call(CallState::Calling)]).last_ending, None);
+        let last = |events: &[Event]| status(events).ended.map(|ended| ended.text);
+        let ended = because(CallState::Idle, Ending::FarHungUp);
+        assert_eq!(last(std::slice::from_ref(&ended)).as_deref(), Some("tim hung up"));
+        assert_eq!(last(&[ended.clone(), call(CallState::Idle)]).as_deref(), Some("tim hung up"));
+        assert_eq!(last(&[ended, call(CallState::Calling)]), None);
+    }
+
+    #[test]
+    fn a_failure_is_told_in_its_own_words() {
+        let why = Some("the encoder broke".to_owned());
+        let ended = Event::Call { state: CallState::Idle, reason: Some(Ending::Failed), message: why.clone() };
+        assert_eq!(status(&[ended]).ended.map(|ended| ended.text), why);
     }
 
     #[test]

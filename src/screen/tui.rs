@@ -2,6 +2,7 @@
 
 mod draw;
 mod painter;
+mod text;
 
 use std::io;
 
@@ -65,6 +66,10 @@ impl Tui {
             match self.input.recv().await {
                 // Something else may have written onto the terminal.
                 Ok(terminal::Event::Key(key)) if is_redraw(key) => self.draw(true),
+                Ok(terminal::Event::Key(key)) if is_words(key) => {
+                    self.status.toggle_words();
+                    self.draw(false);
+                }
                 Ok(terminal::Event::Key(key)) => {
                     if let Some(command) = command(key, &self.status) {
                         return Some(command);
@@ -147,6 +152,12 @@ fn is_redraw(key: KeyEvent) -> bool {
     key.code == KeyCode::Char('l') && key.modifiers.contains(KeyModifiers::CONTROL)
 }
 
+/// Whether a key asks for the safety words: the screen's own affair.
+fn is_words(key: KeyEvent) -> bool {
+    let is_chord = key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+    key.kind != KeyEventKind::Release && !is_chord && matches!(key.code, KeyCode::Char('w' | 'W'))
+}
+
 /// What a key means as things stand.
 fn command(key: KeyEvent, status: &Status) -> Option<Command> {
     if key.kind == KeyEventKind::Release {
@@ -197,6 +208,20 @@ mod tests {
         assert_eq!(pressed('t', &status), None);
         status.handle(&Event::Line { state: LineState::Taken, retry_ms: None });
         assert_eq!(pressed('t', &status), Some(Command::TakeOver));
+    }
+
+    #[test]
+    fn w_asks_for_the_safety_words_which_are_there_once_the_two_have_met() {
+        let key = |modifiers| is_words(KeyEvent::new(KeyCode::Char('w'), modifiers));
+        assert!(key(KeyModifiers::NONE) && !key(KeyModifiers::CONTROL));
+        let mut status = Status::default();
+        status.toggle_words();
+        assert!(!status.words_open);
+        status.handle(&Event::Sealed { words: "lusab babad gutih tugad".into() });
+        status.toggle_words();
+        assert!(status.words_open);
+        status.toggle_words();
+        assert!(!status.words_open);
     }
 
     #[test]

@@ -173,8 +173,9 @@ impl Channel {
             self.hear_late(now, n, data);
         } else if self.pending.as_ref().is_some_and(|pending| pending.live.id == id) {
             self.confirm(now, n, data);
-        } else if self.retired.as_ref().is_some_and(|(retired, until)| *retired == id && *until > now) {
-            tracing::debug!("dropped a late message");
+        } else if let Some(until) = self.late_until(now, &id) {
+            // Unless the far side is heard to have moved on until then, it has not.
+            self.due = self.due.or(Some(until));
         } else {
             self.begin_unless_under_way(now);
         }
@@ -186,6 +187,7 @@ impl Channel {
         match live.open(n, data) {
             Opened::Text(text) => {
                 // The far side has moved on to this session too.
+                self.due = None;
                 if let Some(previous) = self.previous.take() {
                     self.retire(now, previous.id);
                 }
@@ -253,6 +255,10 @@ impl Channel {
             self.outputs.push_back(Output::Down);
             self.begin_unless_under_way(now);
         }
+    }
+
+    fn late_until(&self, now: Instant, id: &SessionId) -> Option<Instant> {
+        self.retired.as_ref().filter(|(retired, until)| retired == id && *until > now).map(|(_, until)| *until)
     }
 
     fn retire(&mut self, now: Instant, id: SessionId) {

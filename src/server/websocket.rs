@@ -32,7 +32,10 @@ use super::{
     outbox::Item,
     spawn,
 };
-use crate::{rendezvous::MESSAGE_LIMIT, switchboard::Input};
+use crate::{
+    rendezvous::{MESSAGE_LIMIT, Resume},
+    switchboard::Input,
+};
 
 /// What one read takes from the socket. It stays allocated for every connection, and what is said is mostly short.
 const READ_SIZE: usize = 1024;
@@ -62,10 +65,11 @@ pub(super) fn upgrade(request: Request, hub: Arc<Hub>) -> Response {
             return (StatusCode::BAD_REQUEST, version, format!("No WebSocket: {error}.\n")).into_response();
         }
     };
+    let resume = request.uri().query().and_then(Resume::from_query);
     let upgraded = hyper::upgrade::on(request);
     spawn(async move {
         match upgraded.await {
-            Ok(upgraded) => carry(upgraded, &hub).await,
+            Ok(upgraded) => carry(upgraded, hub.open(resume.as_ref())).await,
             Err(error) => tracing::debug!(%error, "a connection broke before it was a WebSocket"),
         }
     });
@@ -81,9 +85,9 @@ fn config() -> WebSocketConfig {
         .max_frame_size(Some(MESSAGE_LIMIT))
 }
 
-async fn carry(upgraded: Upgraded, hub: &Arc<Hub>) {
+async fn carry(upgraded: Upgraded, seat: Seat) {
     let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config())).await;
-    let mut line = Line { socket, seat: hub.open(), in_flight: 0, hearing: Side::Open, saying: Side::Open };
+    let mut line = Line { socket, seat, in_flight: 0, hearing: Side::Open, saying: Side::Open };
     let ending = std::future::poll_fn(|cx| line.poll(cx)).await;
     let Line { socket, seat, .. } = line;
     drop(seat); // Others need not wait for the close handshake.

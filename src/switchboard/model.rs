@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Input, tests::Board};
+use super::{Input, Resume, tests::Board};
 
 const UIDS: [&str; 5] = ["a", "b", "o'neil", "x:1", "bad uid"];
 const ROOMS: [&str; 4] = ["tea", "coffee", "session", "a'b"];
@@ -22,6 +22,7 @@ struct Model {
 #[derive(Clone)]
 struct Modelled {
     id: u64,
+    resume: Option<u128>,
     uid: Option<String>,
     /// Seconds on the clock at which it is closed.
     until: Option<u64>,
@@ -108,8 +109,14 @@ impl Model {
             self.emit(id, &format!("{id}: ERROR invalid peer uid"));
             return self.close(id, "1002 invalid peer uid");
         }
+        let resume = self.find(id).and_then(|me| me.resume);
         match self.holder(uid) {
             None => self.register(id, uid.to_owned()),
+            Some(holder) if resume.is_some() && holder.resume == resume => {
+                self.life(holder.id);
+                self.close(holder.id, "1001 taken over");
+                self.register(id, uid.to_owned());
+            }
             Some(holder) if holder.newcomer.is_some() => {
                 self.emit(id, &format!("{id}: ERROR peer uid taken"));
                 self.close(id, "1002 invalid peer uid");
@@ -200,9 +207,10 @@ impl Model {
         }
     }
 
-    fn open(&mut self, id: u64) {
+    fn open(&mut self, id: u64, resume: Option<u128>) {
         self.connections.push(Modelled {
             id,
+            resume,
             uid: None,
             until: Some(self.clock + 10),
             newcomer: None,
@@ -266,8 +274,10 @@ fn any_course_of_events_ends_as_in_the_simple_model() {
             let (what, lines) = match dice.roll(24) {
                 0..=3 => {
                     opened += 1;
-                    model.open(opened);
-                    (format!("{opened} opens"), board.input(opened, Input::Opened))
+                    let resume = [None, Some(1), Some(2)][dice.roll(3)];
+                    model.open(opened, resume);
+                    let input = resume.map(Resume::from_bits);
+                    (format!("{opened} opens by {resume:?}"), board.input(opened, Input::Opened(input.as_ref())))
                 }
                 4 => {
                     let seconds = 1 + dice.roll(4) as u64;

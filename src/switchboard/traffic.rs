@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::rendezvous::Resume;
+
 /// Names a connection; the caller numbers them and never uses a number twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
@@ -9,8 +11,8 @@ pub struct ConnectionId(pub u64);
 /// What happened on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input<'a> {
-    /// It is open; the first input of every connection.
-    Opened,
+    /// It is open; the first input of every connection, with what its client resumes by.
+    Opened(Option<&'a Resume>),
     /// A text message came, of at most [`MESSAGE_LIMIT`](crate::rendezvous::MESSAGE_LIMIT) bytes.
     Text(&'a str),
     /// A binary message came.

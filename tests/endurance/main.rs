@@ -28,7 +28,7 @@ fn twenty_updates_of_one_call_leave_nothing_behind() {
     pair.hear(0, 660.0);
     let mut begun = None;
     for update in 0..30 {
-        pair.update(update % 2);
+        pair.update(update % 2, 20);
         if update == 9 {
             begun = Some(footprint());
         }
@@ -57,7 +57,6 @@ fn fifty_calls_in_one_process_leave_nothing_behind() {
 }
 
 fn compare(begun: &Footprint, ended: &Footprint) {
-    println!("{begun:?} {ended:?}");
     assert!(ended.descriptors <= begun.descriptors + 8, "{begun:?} {ended:?}");
     assert!(ended.threads <= begun.threads + 8, "{begun:?} {ended:?}");
     assert!(ended.resident_kib <= begun.resident_kib + 8 * 1024, "{begun:?} {ended:?}");

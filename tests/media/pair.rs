@@ -95,12 +95,8 @@ impl Pair {
         Self::on(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)))
     }
 
-    /// Two sides that use every address there is.
-    pub fn anywhere() -> Self {
-        Self::on(None)
-    }
-
-    fn on(address: Option<IpAddr>) -> Self {
+    /// Two sides that keep to this address, or use every one there is.
+    pub fn on(address: Option<IpAddr>) -> Self {
         let sides = [Side::new("440", "red", address), Side::new("660", "blue", address)];
         Self { sides, connection: Connection::first(SessionId::from_bits(0)), calls: 0 }
     }
@@ -129,8 +125,8 @@ impl Pair {
     }
 
     /// Lets `offerer` put a new connection in the place of the one that is up, as an UPDATE does: each side closes the
-    /// last as soon as the channel of the next is open. Ends when both sides have heard 20 frames over the next.
-    pub fn update(&mut self, offerer: usize) -> Update {
+    /// last as soon as the channel of the next is open. Ends when both sides have heard so many frames over the next.
+    pub fn update(&mut self, offerer: usize, wanted: usize) -> Update {
         let begun = Instant::now();
         let last = self.connection.clone();
         self.connection.generation += 1;
@@ -139,7 +135,7 @@ impl Pair {
         let mut frames = [0; 2];
         let mut last_frame = [None; 2];
         let mut gap = [Duration::ZERO; 2];
-        while opened.contains(&None) || frames.iter().any(|frames| *frames < 20) {
+        while opened.contains(&None) || frames.iter().any(|frames| *frames < wanted) {
             assert!(begun.elapsed() < LIMIT, "not updated: {opened:?}, heard {frames:?}");
             for side in [0, 1] {
                 while let Ok(event) = self.sides[side].events.try_recv() {

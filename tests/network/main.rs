@@ -1,6 +1,7 @@
 //! The network from inside a namespace of its own, where links come and go and nobody else notices.
 
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::wildcard_enum_match_arm)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures, and what could not be tested, are to be read")]
 #![allow(clippy::disallowed_methods, reason = "a test waits by the real clock")]
 
 #[allow(dead_code, reason = "the pair is shared with the media tests, which use more of it")]
@@ -112,7 +113,7 @@ fn an_update_goes_on_over_the_address_that_has_come_when_the_first_is_gone() {
     }
     with_link();
     ip("addr add 10.9.0.1/24 dev lan0");
-    let mut pair = Pair::anywhere();
+    let mut pair = Pair::on(None);
     pair.connect(0);
     pair.set_gate(0, Gate::Open);
     pair.set_gate(1, Gate::Open);
@@ -120,7 +121,7 @@ fn an_update_goes_on_over_the_address_that_has_come_when_the_first_is_gone() {
     ip("addr add 10.9.0.2/24 dev lan0");
     ip("addr del 10.9.0.1/24 dev lan0");
     pair.hear_nothing_more(1);
-    pair.update(1);
+    pair.update(1, 20);
     pair.hear(1, 440.0);
     pair.hear(0, 660.0);
 }
@@ -131,7 +132,7 @@ fn a_machine_that_had_no_network_at_first_uses_the_one_that_comes() {
         return;
     }
     with_link();
-    let pair = Pair::anywhere();
+    let pair = Pair::on(None);
     ip("addr add 10.9.0.1/24 dev lan0");
     pair.command(0, MediaCommand::Offer);
     pair.sides[0].wait(

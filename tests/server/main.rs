@@ -8,6 +8,7 @@
 )]
 
 mod churn;
+mod client;
 mod http;
 mod life;
 mod limits;

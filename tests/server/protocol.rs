@@ -288,3 +288,31 @@ async fn what_is_no_websocket_is_closed_with_the_code_for_it() {
     let socket = tokio_tungstenite::WebSocketStream::from_raw_socket(raw, Role::Client, None).await;
     Client { socket }.is_closed(1002, "invalid protocol").await;
 }
+
+#[tokio::test]
+async fn a_client_takes_over_from_itself_at_once_and_from_nobody_else() {
+    let running = Running::start();
+    let mut other = running.in_room("b", "tea", "").await;
+    let at = |secret: &str| format!("/ws?resume={secret}");
+    let [own, longer] = ["a-secret_of-ITS-0wn", "a-secret_of-ITS-0wn1"];
+    // It is not read from, so it answers no ping.
+    let mut half_dead = running.client_at(&at(own)).await;
+    half_dead.asks("HELLO a", "HELLO").await;
+    half_dead.asks("ROOM tea", "ROOM_OK b").await;
+    other.hears("ROOM_PEER_JOINED a").await;
+    let mut again = running.client_at(&at(own)).await;
+    within(Duration::from_millis(500), "the uid", again.asks("HELLO a", "HELLO")).await;
+    other.hears("ROOM_PEER_LEFT a").await;
+    half_dead.is_closed(1001, "taken over").await;
+    again.asks("ROOM tea", "ROOM_OK b").await;
+    other.hears("ROOM_PEER_JOINED a").await;
+    for path in [at(longer), at("short"), at("with%2Dan-escape-in-it"), "/ws".into()] {
+        let mut stranger = running.client_at(&path).await;
+        stranger.says("HELLO a").await;
+        // Asking for the members answers no ping, but is life as well.
+        stranger.has_heard_all().await;
+        again.asks("ROOM_PEER_LIST", "ROOM_PEER_LIST b").await;
+        stranger.hears("ERROR peer uid taken").await;
+        stranger.is_closed(1002, "invalid peer uid").await;
+    }
+}

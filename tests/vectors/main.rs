@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod noise;
+mod seal;
+
 use serde_json::{Value, json};
 use twocan::{
     call::{self, Body, Connection, Heartbeat, Signal, Turn},

@@ -9,7 +9,7 @@ use crate::{
     rt,
     screen::{
         Event as Shown,
-        event::{CallState, CodeEnd, Ending as ShownEnding, LineState as ShownLine},
+        event::{CallState, CodeEnd, Ending as ShownEnding, LineState as ShownLine, Suspicion as ShownSuspicion},
     },
     seal::Suspicion,
 };
@@ -94,17 +94,19 @@ fn far_props(props: &Props) -> Shown {
 }
 
 fn suspicious(suspicion: Suspicion) -> Shown {
-    let (message, hint) = match suspicion {
+    let (reason, message, hint) = match suspicion {
         Suspicion::Forged => (
-            "something came in the other side's name that it did not send; it was thrown away",
-            "the server, or somebody on the way, meddles; nothing that you say reaches it",
+            ShownSuspicion::Forged,
+            "a message in the other side's name was not its own, and was thrown away",
+            "nobody can listen; but if it goes on, somebody on the way tampers: meet at another server (--server)",
         ),
         Suspicion::Silent => (
-            "somebody is there under the other side's name, and does not prove to be it; nothing is sent there",
-            "if this lasts: has the other side lost its files, or is the link an old one? Then pair once more",
+            ShownSuspicion::Silent,
+            "somebody is in the other side's place and does not prove to be it; nothing is said there",
+            "if it stays so, a link is too old or keys are lost: begin a new conversation, and open its link there",
         ),
     };
-    Shown::Suspicious { message: message.into(), hint: hint.into() }
+    Shown::Suspicious { reason, message: message.into(), hint: hint.into() }
 }
 
 fn call(phase: Phase, ending: Option<Ending>) -> Shown {
@@ -116,23 +118,51 @@ fn call(phase: Phase, ending: Option<Ending>) -> Shown {
         Phase::Reconnecting => CallState::Reconnecting,
         Phase::Ending => CallState::Ending,
     };
-    let (reason, message) = match ending {
-        None => (None, None),
-        Some(Ending::HungUp) => (Some(ShownEnding::HungUp), Some("you hung up".into())),
-        Some(Ending::FarHungUp) => (Some(ShownEnding::FarHungUp), Some("the other side hung up".into())),
-        Some(Ending::NoAnswer) => (Some(ShownEnding::NoAnswer), Some("the other side did not answer".into())),
-        Some(Ending::NoConnection) => (
-            Some(ShownEnding::NoConnection),
-            Some("no way through to the other side was found; a TURN server may help (--turn)".into()),
-        ),
-        Some(Ending::FarGone) => {
-            (Some(ShownEnding::FarGone), Some("the other side is gone; the call goes on when it is back".into()))
-        }
-        Some(Ending::FarClosed) => (Some(ShownEnding::FarClosed), Some("the other side has left".into())),
-        Some(Ending::FarFailed) => {
-            (Some(ShownEnding::FarFailed), Some("the other side cannot take the call at the moment".into()))
-        }
-        Some(Ending::Failed(why)) => (Some(ShownEnding::Failed), Some(why)),
-    };
+    let (reason, message) = ending.map(ended).unzip();
     Shown::Call { state, reason, message }
+}
+
+fn ended(ending: Ending) -> (ShownEnding, String) {
+    let reason = match ending {
+        Ending::HungUp => ShownEnding::HungUp,
+        Ending::FarHungUp => ShownEnding::FarHungUp,
+        Ending::NoAnswer => ShownEnding::NoAnswer,
+        Ending::NoConnection => ShownEnding::NoConnection,
+        Ending::FarGone => ShownEnding::FarGone,
+        Ending::FarClosed => ShownEnding::FarClosed,
+        Ending::FarFailed => ShownEnding::FarFailed,
+        Ending::Failed(why) => return (ShownEnding::Failed, why),
+    };
+    (reason, reason.words("the other side"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_far_side_says_of_itself_is_read_and_what_is_nonsense_is_nothing() {
+        let props = |behind: &str| {
+            let pairs = [("paused", "false"), ("audiosend", "true"), ("holding", "true"), ("behind", behind)];
+            far_props(&pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+        };
+        let shown =
+            |behind| Shown::FarProps { paused: false, audiosend: true, videosend: false, holding: true, behind };
+        assert_eq!(props("4"), shown(4));
+        for nonsense in ["", "-4", "4 s", "1e9", "99999999999999999999"] {
+            assert_eq!(props(nonsense), shown(0), "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn every_ending_and_suspicion_has_words_and_only_a_failure_has_its_own() {
+        let reconnecting = call(Phase::Reconnecting, Some(Ending::FarGone));
+        let message = Some("the other side is gone; the call goes on when the line is back".to_owned());
+        let (state, reason) = (CallState::Reconnecting, Some(ShownEnding::FarGone));
+        assert_eq!(reconnecting, Shown::Call { state, reason, message });
+        assert_eq!(ended(Ending::Failed("why".into())), (ShownEnding::Failed, "why".into()));
+        let Shown::Suspicious { reason, message, hint } = suspicious(Suspicion::Silent) else { unreachable!() };
+        assert_eq!(reason, ShownSuspicion::Silent);
+        assert!(message.contains("the other side") && hint.contains("new conversation"), "{message} {hint}");
+    }
 }

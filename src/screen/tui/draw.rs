@@ -8,13 +8,16 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::Inks;
+use super::{
+    Inks,
+    text::{chopped, flowing, indented, link_rows, rows, wrapped},
+};
 use crate::{
     invite::Origin,
     screen::{
-        event::LineState,
+        event::{CallState, LineState},
         qr::Qr,
-        status::{Mood, Status},
+        status::{Headline, Mood, Status},
     },
 };
 
@@ -58,31 +61,32 @@ impl Canvas<'_, '_> {
     fn talk(&mut self, head: Rect, body: Rect) {
         self.header(head);
         let column = centred(body, MEASURE);
-        let bar = if column.height >= 16 { 3 } else { 1 };
         let gap = u16::from(column.height >= 12);
-        let ended = u16::from(self.status.last_ending.is_some());
-        let [_, state, _, presence, _, own, far, _, devices, _, ending, notices] = Layout::vertical([
+        let bar = self.bar(column.width, u16::from(column.height >= 16));
+        let (presence, words, ended) =
+            (self.presence(column.width), self.words(column.width), self.ended(column.width));
+        let [_, state, _, there, _, secret, own, far, _, devices, _, ending, notices] = Layout::vertical([
             Constraint::Length(gap),
-            Constraint::Length(bar),
+            Constraint::Length(bar.height()),
             Constraint::Length(gap),
+            Constraint::Length(rows(&presence)),
+            Constraint::Length(gap),
+            Constraint::Length(block(&words, gap)),
+            Constraint::Length(1),
             Constraint::Length(1),
             Constraint::Length(gap),
             Constraint::Length(1),
-            Constraint::Length(1),
             Constraint::Length(gap),
-            Constraint::Length(1),
-            Constraint::Length(gap),
-            Constraint::Length(ended * (1 + gap)),
+            Constraint::Length(block(&ended, gap)),
             Constraint::Fill(1),
         ])
         .areas(column);
-        self.state(state);
-        self.presence(presence);
+        self.state(state, bar);
+        self.frame.render_widget(Paragraph::new(presence).centered(), there);
+        self.frame.render_widget(Paragraph::new(words).centered(), secret);
         self.meters(own, far);
         self.frame.render_widget(Line::from(devices_line(self.status)).dim().centered(), devices);
-        if let Some(ended) = &self.status.last_ending {
-            self.frame.render_widget(Line::from(format!("last call: {ended}")).centered(), ending);
-        }
+        self.frame.render_widget(Paragraph::new(ended).centered(), ending);
         self.notices(notices);
     }
 
@@ -91,7 +95,7 @@ impl Canvas<'_, '_> {
         let qr = Qr::new(link);
         let whole = Rect { height: head.height + body.height, ..head };
         let fit = |width: u16, height: u16| qr.clone().and_then(|qr| qr.fit(width, height));
-        let below = 1 + 1 + link_rows(link, body.width);
+        let below = self.bar(body.width, 0).height() + 1 + link_rows(link, body.width);
         let local = self.status.code.as_ref().and_then(|code| code.local.as_deref());
         let local_rows = local.map_or(0, |local| 2 + link_rows(local, body.width));
         let above_all = fit(body.width, body.height.saturating_sub(below + local_rows));
@@ -106,11 +110,12 @@ impl Canvas<'_, '_> {
 
     fn pairing_above(&mut self, head: Rect, body: Rect, code: &Qr, link: &str) {
         self.header(head);
-        let needed = 1 + code.height() + 1 + link_rows(link, body.width);
+        let bar = self.bar(body.width, 0);
+        let needed = bar.height() + code.height() + 1 + link_rows(link, body.width);
         let gap = u16::from(body.height >= needed + 12);
         let [_, state, _, square, _, text, address, _, notices] = Layout::vertical([
             Constraint::Length(gap),
-            Constraint::Length(1),
+            Constraint::Length(bar.height()),
             Constraint::Length(gap),
             Constraint::Length(code.height()),
             Constraint::Length(gap),
@@ -120,7 +125,7 @@ impl Canvas<'_, '_> {
             Constraint::Fill(1),
         ])
         .areas(body);
-        self.state(state);
+        self.state(state, bar);
         self.frame.render_widget(code, centred(square, code.width()));
         self.frame.render_widget(Line::from(instruction(link, SCAN)).centered(), text);
         self.link(address, link);
@@ -131,12 +136,12 @@ impl Canvas<'_, '_> {
         let [square, aside] = Layout::horizontal([Constraint::Length(code.width()), Constraint::Fill(1)]).areas(whole);
         self.frame.render_widget(code, square);
         let aside = Rect { x: aside.x + 2, width: aside.width.saturating_sub(2), ..aside };
-        let headline = wrapped(&self.status.headline().1, aside.width);
+        let bar = self.bar(aside.width, 0);
         let what = wrapped(instruction(link, SCAN), aside.width);
         let [name, _, state, _, text, _, address, _, notices] = Layout::vertical([
             Constraint::Length(1),
             Constraint::Length(1),
-            Constraint::Length(rows(&headline)),
+            Constraint::Length(bar.height()),
             Constraint::Length(1),
             Constraint::Length(rows(&what)),
             Constraint::Length(1),
@@ -146,7 +151,7 @@ impl Canvas<'_, '_> {
         ])
         .areas(aside);
         self.frame.render_widget(self.name(), name);
-        self.frame.render_widget(Paragraph::new(headline).bold(), state);
+        self.state(state, bar);
         self.frame.render_widget(Paragraph::new(what), text);
         self.link(address, link);
         self.notices(notices);
@@ -163,10 +168,11 @@ impl Canvas<'_, '_> {
             },
         );
         let small = wrapped(&small, body.width);
+        let bar = self.bar(body.width, 0);
         let gap = u16::from(body.height >= 10);
         let [_, state, _, what, address, _, text, _, notices] = Layout::vertical([
             Constraint::Length(gap),
-            Constraint::Length(1),
+            Constraint::Length(bar.height()),
             Constraint::Length(gap),
             Constraint::Length(1),
             Constraint::Length(link_rows(link, body.width)),
@@ -176,7 +182,7 @@ impl Canvas<'_, '_> {
             Constraint::Fill(1),
         ])
         .areas(body);
-        self.state(state);
+        self.state(state, bar);
         self.frame.render_widget(Line::from(instruction(link, "Open this link on the other side:")).centered(), what);
         self.link(address, link);
         self.frame.render_widget(Paragraph::new(small).centered(), text);
@@ -202,21 +208,58 @@ impl Canvas<'_, '_> {
         Line::from(vec![Span::from("twocan ").dim(), Span::from(self.status.name.clone()).bold()])
     }
 
-    /// The state as a bar of its own colour, as high as its area.
-    fn state(&mut self, area: Rect) {
-        let (mood, text) = self.status.headline();
-        let style = bar(mood, self.inks);
-        self.frame.render_widget(Paragraph::new("").style(style), area);
-        let middle = Rect { y: area.y + area.height / 2, height: area.height.min(1), ..area };
-        self.frame.render_widget(Paragraph::new(text).centered().style(style), middle);
+    /// What the state bar says at this width, with so many empty rows above and below.
+    fn bar(&self, width: u16, padding: u16) -> Bar {
+        let Headline { mood, text, gate } = self.status.headline();
+        let width = width.saturating_sub(2);
+        let gate = gate.map(|gate| wrapped(&gate, width)).unwrap_or_default();
+        Bar { mood, text: wrapped(&text, width), gate, padding }
     }
 
-    fn presence(&mut self, area: Rect) {
-        let dot = match self.status.far_here || self.status.far_props.is_some() {
+    /// The state in a colour of its own, and below it the gate in its, where the two differ.
+    fn state(&mut self, area: Rect, bar: Bar) {
+        let [state, gate] = Layout::vertical([Constraint::Fill(1), Constraint::Length(rows(&bar.gate))]).areas(area);
+        let style = ink(bar.mood, self.inks);
+        self.frame.render_widget(Paragraph::new("").style(style), state);
+        let middle = Rect { y: state.y + bar.padding, height: state.height.saturating_sub(2 * bar.padding), ..state };
+        self.frame.render_widget(Paragraph::new(bar.text).centered().style(style), middle);
+        let mood = if self.status.paused { Mood::Paused } else { Mood::Open };
+        self.frame.render_widget(Paragraph::new(bar.gate).centered().style(ink(mood, self.inks)), gate);
+    }
+
+    /// The other side, whether it is sealed, and what is heard only later.
+    fn presence(&self, width: u16) -> Vec<Line<'static>> {
+        let dot = match self.status.is_far_here() {
             true => Span::from("● ").fg(self.inks.of(Color::Green)),
             false => Span::from("○ ").dim(),
         };
-        self.frame.render_widget(Line::from(vec![dot, Span::from(self.status.presence())]).centered(), area);
+        let there = vec![dot, Span::from(self.status.presence())];
+        let seal = self.status.seal_mark().map(|mark| vec![Span::from(mark).dim()]);
+        let mut lines = flowing(std::iter::once(there).chain(seal), width);
+        lines.extend(self.status.delays().iter().flat_map(|delay| wrapped(delay, width)));
+        lines
+    }
+
+    /// The safety words, while they are asked for.
+    fn words(&self, width: u16) -> Vec<Line<'static>> {
+        match self.status.safety_words() {
+            (Some(words), what) if self.status.words_open => {
+                let words = Line::from(words.replace(' ', "   ")).bold();
+                std::iter::once(words).chain(wrapped(what, width).into_iter().map(Stylize::dim)).collect()
+            }
+            (Some(_) | None, _) => Vec::new(),
+        }
+    }
+
+    /// Why the last call ended, or the last try of one came to nothing; what the headline says is not repeated.
+    fn ended(&self, width: u16) -> Vec<Line<'static>> {
+        let Some(ended) = &self.status.ended else { return Vec::new() };
+        let is_over = self.status.call == CallState::Idle && (self.status.paused || !ended.reason.is_retried());
+        match (is_over, ended.reason.is_retried()) {
+            (true, _) => wrapped(&format!("last call: {}", ended.text), width),
+            (false, true) => wrapped(&format!("last try: {}", ended.text), width),
+            (false, false) => Vec::new(),
+        }
     }
 
     fn meters(&mut self, own: Rect, far: Rect) {
@@ -256,12 +299,17 @@ impl Canvas<'_, '_> {
             lines.extend(chopped(local, area.width));
             lines.push(Line::default());
         }
-        for notice in self.status.notices.iter().rev() {
+        let warning = || Span::from("! ").fg(self.inks.of(Color::Red)).bold();
+        let suspicions = self.status.suspicions.iter().map(|notice| (warning(), notice));
+        let notices = self.status.notices.iter().rev().map(|notice| (Span::from("• "), notice));
+        for (mark, notice) in suspicions.chain(notices) {
             let width = area.width.saturating_sub(2);
             let message = wrapped(&notice.message, width).into_iter();
-            lines.extend(message.enumerate().map(|(n, text)| indented(if n == 0 { "• " } else { "  " }, text)));
+            lines.extend(
+                message.enumerate().map(|(n, text)| indented(if n == 0 { mark.clone() } else { "  ".into() }, text)),
+            );
             let hint = wrapped(notice.hint.as_deref().unwrap_or_default(), width).into_iter();
-            lines.extend(hint.map(|text| indented("  ", text.dim())));
+            lines.extend(hint.map(|text| indented("  ".into(), text.dim())));
         }
         self.frame.render_widget(Paragraph::new(lines), area);
     }
@@ -272,7 +320,27 @@ impl Canvas<'_, '_> {
     }
 }
 
-fn bar(mood: Mood, inks: Inks) -> Style {
+/// What the state bar says.
+struct Bar {
+    mood: Mood,
+    text: Vec<Line<'static>>,
+    gate: Vec<Line<'static>>,
+    /// Empty rows above the text, and below it.
+    padding: u16,
+}
+
+impl Bar {
+    fn height(&self) -> u16 {
+        2 * self.padding + rows(&self.text) + rows(&self.gate)
+    }
+}
+
+/// The rows of a block with a gap behind it; none if it is empty.
+fn block(lines: &[Line<'_>], gap: u16) -> u16 {
+    if lines.is_empty() { 0 } else { rows(lines) + gap }
+}
+
+fn ink(mood: Mood, inks: Inks) -> Style {
     let (ink, ground) = match mood {
         Mood::Paused => (WHITE, Color::Indexed(25)),
         Mood::Open => (BLACK, Color::Indexed(77)),
@@ -307,20 +375,11 @@ fn keys(status: &Status, width: u16) -> Vec<Line<'static>> {
     if status.line == LineState::Taken {
         keys.insert(0, ("t", "try again"));
     }
-    let mut lines = vec![Line::default()];
-    for (key, what) in keys {
-        let mut words = vec![Span::from(key).bold(), Span::from(format!(" {what}")).dim()];
-        let wide: usize = words.iter().map(Span::width).sum();
-        match lines.last_mut() {
-            Some(line) if line.spans.is_empty() => line.spans = words,
-            Some(line) if line.width() + 3 + wide <= usize::from(width) => {
-                line.spans.push(Span::from(" · ").dim());
-                line.spans.append(&mut words);
-            }
-            Some(_) | None => lines.push(Line::from(words)),
-        }
+    if status.seal_mark().is_some() {
+        keys.insert(keys.len() - 1, ("w", "words"));
     }
-    lines
+    let item = |(key, what)| vec![Span::from(key).bold(), Span::from(format!(" {what}")).dim()];
+    flowing(keys.into_iter().map(item), width)
 }
 
 fn devices_line(status: &Status) -> String {
@@ -342,40 +401,6 @@ fn instruction<'a>(link: &str, elsewhere: &'a str) -> &'a str {
     if is_here { "Open this link in a browser on this machine:" } else { elsewhere }
 }
 
-fn link_rows(link: &str, width: u16) -> u16 {
-    u16::try_from(link.chars().count().div_ceil(usize::from(width).max(1))).unwrap_or(u16::MAX)
-}
-
-/// `text` broken between words into lines of at most `width` columns.
-fn wrapped(text: &str, width: u16) -> Vec<Line<'static>> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if Span::from(format!("{line} {word}")).width() <= usize::from(width) => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            Some(_) | None => lines.push(word.to_owned()),
-        }
-    }
-    lines.into_iter().map(Line::from).collect()
-}
-
-/// `text` broken at the edge, as a link is.
-fn chopped(text: &str, width: u16) -> Vec<Line<'static>> {
-    let letters: Vec<char> = text.chars().collect();
-    letters.chunks(usize::from(width).max(1)).map(|row| Line::from(row.iter().collect::<String>())).collect()
-}
-
-fn indented(by: &'static str, mut line: Line<'static>) -> Line<'static> {
-    line.spans.insert(0, Span::from(by));
-    line
-}
-
-fn rows(lines: &[Line<'_>]) -> u16 {
-    u16::try_from(lines.len()).unwrap_or(u16::MAX)
-}
-
 fn centred(area: Rect, width: u16) -> Rect {
     let width = width.min(area.width);
     Rect { x: area.x + (area.width - width) / 2, width, ..area }
@@ -388,13 +413,13 @@ mod tests {
     use super::*;
     use crate::{
         ids::ConversationId,
-        screen::event::{CallState, CodeEnd, Ending, Event},
+        screen::event::{CallState, CodeEnd, Ending, Event, Suspicion},
     };
 
     const LINK: &str = "https://192.168.178.20:8443/?convoId=aaaaaaaaaaaaaaaaaaaaaaaaaa&farInstanceId=\
                         bbbbbbbbbbbbbbbbbbbbbbbbba#key=CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCA";
 
-    fn painted(width: u16, height: u16, events: &[Event], inks: Inks) -> Buffer {
+    fn status(events: &[Event]) -> Status {
         let mut status = Status::default();
         let devices = Event::Devices {
             microphone: Some("Yeti".into()),
@@ -410,9 +435,17 @@ mod tests {
         };
         let server = Event::Server { url: "http://localhost:8443/".into(), embedded: true };
         [started, server, devices].iter().chain(events).for_each(|event| status.handle(event));
+        status
+    }
+
+    fn drawn(width: u16, height: u16, status: &Status, inks: Inks) -> Buffer {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(frame, &status, inks)).unwrap();
+        terminal.draw(|frame| draw(frame, status, inks)).unwrap();
         terminal.backend().buffer().clone()
+    }
+
+    fn painted(width: u16, height: u16, events: &[Event], inks: Inks) -> Buffer {
+        drawn(width, height, &status(events), inks)
     }
 
     fn text(buffer: &Buffer) -> String {
@@ -477,11 +510,11 @@ mod tests {
         let ended = Event::Call {
             state: CallState::Idle,
             reason: Some(Ending::FarHungUp),
-            message: Some("Tim hung up".into()),
+            message: Some("the other side hung up".into()),
         };
         let notice = Event::Notice { message: "no camera".into(), hint: Some("plug one in".into()) };
         let seen = seen(80, 24, &[JOINED, HERE, ended, notice]);
-        assert!(seen.contains("last call: Tim hung up"), "{seen}");
+        assert!(seen.contains("last call: tim hung up"), "{seen}");
         assert!(seen.contains("• no camera") && seen.contains("plug one in"), "{seen}");
     }
 
@@ -552,7 +585,10 @@ mod tests {
         for width in [1, 2, 3, 7, 20, 53, 79, 200] {
             for height in [1, 2, 3, 7, 12, 27, 60] {
                 seen(width, height, &[JOINED, HERE, UNPAUSED, CONNECTED, notice.clone()]);
-                seen(width, height, &[JOINED, code(), notice.clone()]);
+                seen(width, height, &[JOINED, code(), UNPAUSED, notice.clone()]);
+                let mut lost = status(&[JOINED, sealed(), HERE, UNPAUSED, lost(Ending::FarGone), notice.clone()]);
+                lost.toggle_words();
+                drawn(width, height, &lost, Inks::Plain);
             }
         }
     }
@@ -571,5 +607,83 @@ mod tests {
         assert!(buffer.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
         let buffer = painted(80, 40, &[JOINED, code()], Inks::Plain);
         assert!(buffer.content().iter().any(|cell| cell.bg == Color::Indexed(231)));
+    }
+
+    const SEALED_WORDS: &str = "lusab babad gutih tugad";
+
+    fn sealed() -> Event {
+        Event::Sealed { words: SEALED_WORDS.into() }
+    }
+
+    fn lost(reason: Ending) -> Event {
+        Event::Call { state: CallState::Reconnecting, reason: Some(reason), message: None }
+    }
+
+    #[test]
+    fn the_seal_is_a_quiet_mark_and_the_words_come_on_request() {
+        let mut status = status(&[JOINED, sealed(), HERE]);
+        let before = text(&drawn(80, 24, &status, Inks::Colour));
+        assert!(before.contains("● tim is here · sealed") && before.contains("w words"), "{before}");
+        assert!(!before.contains("lusab"), "{before}");
+        status.toggle_words();
+        for (width, height) in [(80, 24), (40, 20)] {
+            let seen = text(&drawn(width, height, &status, Inks::Colour));
+            let flat = seen.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.contains(&format!("{SEALED_WORDS} Say these four words to each other")), "{seen}");
+            assert!(flat.contains("nobody sits between you. you microphone closed"), "{seen}");
+        }
+        let unmet = seen(80, 24, &[JOINED, HERE]);
+        assert!(!unmet.contains("sealed") && !unmet.contains("w words"), "{unmet}");
+    }
+
+    #[test]
+    fn an_open_gate_has_its_own_colour_below_a_lost_connection() {
+        for (width, height) in [(80, 24), (40, 20)] {
+            let events = [JOINED, HERE, UNPAUSED, CONNECTED, lost(Ending::FarGone)];
+            let buffer = painted(width, height, &events, Inks::Colour);
+            let grounds: Vec<Color> = (0..height).map(|y| buffer[(width / 2, y)].bg).collect();
+            let is = |colour: u8| grounds.iter().filter(|ground| **ground == Color::Indexed(colour)).count();
+            assert!(is(214) > 0 && is(77) > 0, "{}", text(&buffer));
+            let flat = text(&buffer).split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.contains("you are unpaused: you will be heard as soon as"), "{flat}");
+        }
+        let paused = painted(80, 24, &[JOINED, HERE, CONNECTED, lost(Ending::FarGone)], Inks::Colour);
+        assert!(paused.content().iter().all(|cell| cell.bg != Color::Indexed(77)), "{}", text(&paused));
+    }
+
+    #[test]
+    fn a_gate_that_is_open_while_the_code_is_shown_is_told_too() {
+        for (width, height) in [(80, 44), (110, 30), (80, 24), (40, 20)] {
+            let seen = seen(width, height, &[JOINED, code(), UNPAUSED]);
+            assert!(seen.contains("you are unpaused"), "{seen}");
+        }
+    }
+
+    #[test]
+    fn what_the_other_side_hears_later_stands_below_it() {
+        let later = Event::FarProps { paused: false, audiosend: true, videosend: true, holding: true, behind: 4 };
+        let seen = seen(80, 24, &[JOINED, sealed(), HERE, UNPAUSED, CONNECTED, later]);
+        for wanted in ["tim is here, talking · sealed", "tim is 4 s behind", "tim keeps what you say while speaking"] {
+            assert!(seen.contains(wanted), "{wanted}:\n{seen}");
+        }
+    }
+
+    #[test]
+    fn why_the_last_try_came_to_nothing_is_in_sight_during_the_next() {
+        let failed = Event::Call { state: CallState::Idle, reason: Some(Ending::NoConnection), message: None };
+        let calling = Event::Call { state: CallState::Calling, reason: None, message: None };
+        let seen = seen(80, 24, &[JOINED, HERE, UNPAUSED, calling.clone(), failed, calling]);
+        assert!(seen.contains("calling tim again …") && seen.contains("last try: no way through to tim"), "{seen}");
+    }
+
+    #[test]
+    fn what_is_suspicious_stands_before_the_notices_with_what_to_do() {
+        let notice = Event::Notice { message: "no camera".into(), hint: None };
+        let suspicious =
+            Event::Suspicious { reason: Suspicion::Silent, message: "who is it?".into(), hint: "pair anew".into() };
+        let warned = seen(80, 24, &[JOINED, suspicious.clone(), notice.clone()]);
+        assert!(warned.contains("! who is it?\n    pair anew\n  • no camera"), "{warned}");
+        let met = seen(80, 24, &[JOINED, suspicious, notice, sealed()]);
+        assert!(!met.contains("who is it?") && met.contains("• no camera"), "{met}");
     }
 }

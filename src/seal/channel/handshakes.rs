@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BEGIN_INTERVAL, Channel,
+    BEGIN_INTERVAL, Channel, HANDSHAKE_LIMIT,
     live::{Greeting, Live, Pending},
 };
 use crate::{
@@ -87,7 +87,8 @@ impl Channel {
     }
 
     pub(super) fn begin_unless_under_way(&mut self, now: Instant) {
-        if self.attempt.is_none() && self.pending.is_none() && self.joining.is_none() {
+        let is_awaited = self.pending.as_ref().is_some_and(|pending| pending.until > now);
+        if self.attempt.is_none() && !is_awaited {
             self.begin(now);
         }
     }
@@ -97,8 +98,8 @@ impl Channel {
         match step {
             Step::Xx1 => self.asked_to_pair(now, from, id, data),
             Step::Xx3 => self.asked_finally(from, &id, data),
-            Step::Xx2 if is_far => self.owner_answered(&id, data),
-            Step::Kk1 if is_far => self.asked_to_meet(id, data),
+            Step::Xx2 if is_far => self.owner_answered(now, &id, data),
+            Step::Kk1 if is_far => self.asked_to_meet(now, id, data),
             Step::Kk2 if is_far => self.far_answered(&id, data),
             Step::Xx2 | Step::Kk1 | Step::Kk2 => tracing::debug!("ignored a handshake of somebody else"),
         }
@@ -158,7 +159,7 @@ impl Channel {
     }
 
     /// The owner of the code proves that it is that.
-    fn owner_answered(&mut self, id: &SessionId, data: &[u8]) {
+    fn owner_answered(&mut self, now: Instant, id: &SessionId, data: &[u8]) {
         let Some(mut attempt) = self.take_attempt(Pattern::XxPsk0, id) else { return };
         let Ok(_) = attempt.handshake.read(data) else {
             self.attempt = Some(attempt);
@@ -183,11 +184,11 @@ impl Channel {
             }
         }
         self.send(&Frame::Noise { step: Step::Xx3, id: attempt.id.clone(), data });
-        self.pending = Some(Pending { live: Live { id: attempt.id, session }, greeting: Greeting::Accepted });
+        self.await_greeting(now, Live { id: attempt.id, session }, Greeting::Accepted);
     }
 
     /// The far side begins a meeting. Nothing is believed yet: it may be the repeat of an old message.
-    fn asked_to_meet(&mut self, id: SessionId, data: &[u8]) {
+    fn asked_to_meet(&mut self, now: Instant, id: SessionId, data: &[u8]) {
         let Some(key) = self.trust.key() else { return };
         if self.knows(&id) {
             return tracing::debug!("ignored a repeated handshake");
@@ -201,7 +202,7 @@ impl Channel {
             return self.suspect(Suspicion::Forged);
         };
         self.send(&Frame::Noise { step: Step::Kk2, id: id.clone(), data });
-        self.pending = Some(Pending { live: Live { id, session }, greeting: Greeting::Met });
+        self.await_greeting(now, Live { id, session }, Greeting::Met);
         (self.attempt, self.due) = (None, None);
     }
 
@@ -243,6 +244,10 @@ impl Channel {
     fn pair(&mut self, far: InstanceId, key: PublicKey, spent: Option<crate::pairing::SpentCode>) {
         self.trust = Trust::Paired { far: far.clone(), key, spent: spent.clone() };
         self.outputs.push_back(Output::Paired { far, key, spent });
+    }
+
+    fn await_greeting(&mut self, now: Instant, live: Live, greeting: Greeting) {
+        self.pending = Some(Pending { live, greeting, until: now + HANDSHAKE_LIMIT });
     }
 
     fn take_attempt(&mut self, pattern: Pattern, id: &SessionId) -> Option<Attempt> {

@@ -1,5 +1,7 @@
 //! A session in use: what is sealed and opened in it, in order.
 
+use std::time::Instant;
+
 use crate::{
     ids::SessionId,
     seal::{Frame, SafetyWords, Session},
@@ -17,6 +19,8 @@ pub(super) struct Live {
 pub(super) struct Pending {
     pub(super) live: Live,
     pub(super) greeting: Greeting,
+    /// Until then the greeting may be on its way.
+    pub(super) until: Instant,
 }
 
 /// The first text of who finishes a handshake.
