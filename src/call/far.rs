@@ -107,8 +107,19 @@ impl Call {
                 self.repeat_answer(&connection);
                 return false;
             }
+            // Whoever made the later one knew of the earlier, and has given it up.
+            State::UpdateSent(_, attempt) | State::UpdateRecv(_, attempt)
+                if attempt.connection.generation > connection.generation =>
+            {
+                self.out_of_turn("update that another has replaced");
+                return false;
+            }
             // Both offered at once, and ours stands.
-            State::UpdateSent(..) if self.precedence == Precedence::Ours => return false,
+            State::UpdateSent(_, attempt)
+                if attempt.connection == connection && self.precedence == Precedence::Ours =>
+            {
+                return false;
+            }
             State::UpdateSent(link, attempt) | State::UpdateRecv(link, attempt) => {
                 self.media_command(&attempt.connection, MediaCommand::Close);
                 link
