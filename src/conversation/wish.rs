@@ -45,7 +45,9 @@ impl Wish {
 
     /// The far side is there: it has come back, if it was away.
     pub(super) fn met(&mut self) {
-        self.return_by = None;
+        if self.return_by.take().is_some() {
+            self.retry = None;
+        }
     }
 
     /// A person hung up.
@@ -80,7 +82,11 @@ impl Wish {
     fn over(&mut self, now: Instant, ending: Option<&Ending>) -> Phase {
         match ending {
             Some(Ending::HungUp | Ending::FarHungUp) => self.forget(),
-            Some(Ending::FarClosed) => self.return_by = Some(now + RETURN_LIMIT),
+            Some(Ending::FarClosed) => {
+                self.return_by = Some(now + RETURN_LIMIT);
+                // That it was hung up may still be on its way, by the server.
+                self.retry = Some(now + RETRY);
+            }
             Some(Ending::FarGone) | None => {}
             Some(Ending::NoAnswer | Ending::NoConnection | Ending::FarFailed | Ending::Failed(_)) => {
                 self.retry = Some(now + RETRY * 2_u32.pow(self.failures));
