@@ -1,6 +1,6 @@
 //! What webrtcbin's descriptions say that somebody has to know.
 
-use gstreamer_sdp::{SDPMessage, SDPMessageRef};
+use gstreamer_sdp::{SDPMediaRef, SDPMessage, SDPMessageRef};
 
 use super::MediaError;
 use crate::negotiation::Sdp;
@@ -16,9 +16,25 @@ pub(super) struct PayloadTypes {
 }
 
 /// The description as GStreamer takes it.
+///
+/// Errors: it is none, or one over which webrtcbin would end the whole program.
 pub(super) fn parse(sdp: &Sdp) -> Result<SDPMessage, MediaError> {
-    SDPMessage::parse_buffer(sdp.as_str().as_bytes())
-        .map_err(|error| MediaError::Negotiation(error.message.to_string()))
+    let message = SDPMessage::parse_buffer(sdp.as_str().as_bytes())
+        .map_err(|error| MediaError::Negotiation(error.message.to_string()))?;
+    if message.medias().all(has_direction) {
+        Ok(message)
+    } else {
+        Err(MediaError::Negotiation("a section of the description has no direction".into()))
+    }
+}
+
+/// Whether it is said once which way sound or pictures go; data goes both ways.
+///
+/// Without a word it should be both ways, but webrtcbin 1.22 then has no way, and asserts that it has one.
+fn has_direction(media: &SDPMediaRef) -> bool {
+    let is_direction = |key: &str| matches!(key, "sendrecv" | "sendonly" | "recvonly" | "inactive");
+    let said = media.attributes().filter(|attribute| is_direction(attribute.key())).count();
+    said == 1 || media.media() == Some("application")
 }
 
 /// The identification tag of each media section.
