@@ -26,8 +26,10 @@ use crate::{
 use backoff::Backoff;
 use wish::Wish;
 
-/// How long the server may take to register this side: 15 s, with room for its check of a half-dead holder.
-pub const REGISTER_LIMIT: Duration = Duration::from_secs(15);
+/// How long the server may take to register this side: 6 s, twice its check of a half-dead holder.
+pub const REGISTER_LIMIT: Duration = Duration::from_secs(6);
+/// How often the server is asked who is there while somebody who is wanted is not: every 5 s. It may have told wrongly.
+pub const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// The longest error text of a server that is shown: 200 characters.
 const ERROR_SHOWN: usize = 200;
 
@@ -75,6 +77,8 @@ pub struct Conversation {
     /// Whether the channel is up: the far side is there, and has proved it.
     met: bool,
     far: Presence,
+    /// When to look whether the far side is in the room after all.
+    look: Option<Instant>,
     gate: Gate,
     microphone: Switch,
     camera: Switch,
@@ -120,6 +124,7 @@ impl Conversation {
             channel,
             met: false,
             far: Presence::Away,
+            look: None,
             gate: Gate::Closed,
             microphone: Switch::On,
             camera: Switch::On,
@@ -158,6 +163,7 @@ impl Conversation {
         self.drain(now);
         self.begin_if_wanted(now);
         self.drain(now);
+        self.set_look(now);
     }
 
     /// The next thing to do.
@@ -176,7 +182,7 @@ impl Conversation {
             Pairing::Expired | Pairing::Accepting { .. } | Pairing::Paired { .. } => None,
         };
         let call = self.call.deadline().map(|(due, _)| due);
-        [line, code, self.channel.deadline(), call, self.wish.deadline()].into_iter().flatten().min()
+        [line, code, self.look, self.channel.deadline(), call, self.wish.deadline()].into_iter().flatten().min()
     }
 
     fn start(&mut self) {
@@ -241,11 +247,9 @@ impl Conversation {
             ServerLine::RoomPeerJoined(uid) if self.is_far(&uid) => self.far_arrived(now, Order::Waits),
             ServerLine::RoomPeerLeft(uid) if self.is_far(&uid) => self.far_left(now),
             ServerLine::RoomPeerMsg { from, text } => self.frame(now, &from, text),
+            ServerLine::RoomPeerList(members) => self.looked(now, &members),
             ServerLine::Error(text) => self.server_error(text),
-            ServerLine::RoomPeerJoined(_)
-            | ServerLine::RoomPeerLeft(_)
-            | ServerLine::RoomPeerList(_)
-            | ServerLine::SessionOk => {}
+            ServerLine::RoomPeerJoined(_) | ServerLine::RoomPeerLeft(_) | ServerLine::SessionOk => {}
         }
     }
 
@@ -266,6 +270,21 @@ impl Conversation {
         self.event(Event::Line(LineState::Joined));
         if members.iter().any(|uid| self.is_far(uid)) {
             self.far_arrived(now, Order::Begins);
+        }
+    }
+
+    /// While this side waits for the far one, it looks for it now and then.
+    fn set_look(&mut self, now: Instant) {
+        let is_wanted = self.gate == Gate::Open || self.wish.is_wanted() || !self.is_paired();
+        let is_missed = self.line == Line::Joined && !self.met && self.pairing.far().is_some();
+        self.look = (is_wanted && is_missed).then(|| self.look.unwrap_or(now + LOOK_INTERVAL));
+    }
+
+    fn looked(&mut self, now: Instant, members: &[PeerUid]) {
+        if members.iter().any(|uid| self.is_far(uid)) {
+            self.far_arrived(now, Order::Begins);
+        } else if !self.met {
+            self.far_unreachable(now);
         }
     }
 
@@ -428,6 +447,9 @@ impl Conversation {
             self.channel.handle(now, seal::Input::Expired);
             self.outputs.push_back(Output::ForgetKey);
             self.event(Event::CodeGone(CodeGone::Expired));
+        }
+        if self.look.take_if(|due| *due <= now).is_some() {
+            self.send(ClientLine::RoomPeerList);
         }
         if self.wish.expire(now) {
             self.set_gate(Gate::Closed);

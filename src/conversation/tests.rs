@@ -189,7 +189,11 @@ impl World {
             ClientLine::RoomPeerMsg { text, .. } if self.room.contains(&other) && self.deaf != Some(other) => {
                 self.later(Arrival::Input(other, say(ServerLine::RoomPeerMsg { from: uid(side), text })));
             }
-            ClientLine::RoomPeerMsg { .. } | ClientLine::Session(_) | ClientLine::RoomPeerList => {}
+            ClientLine::RoomPeerList => {
+                let members = self.room.iter().filter(|member| **member != side).map(|member| uid(*member)).collect();
+                self.later(Arrival::Input(side, say(ServerLine::RoomPeerList(members))));
+            }
+            ClientLine::RoomPeerMsg { .. } | ClientLine::Session(_) => {}
         }
     }
 
@@ -706,4 +710,26 @@ fn media_that_fail_in_a_call_make_it_begin_anew() {
     world.run(Duration::from_secs(5));
     assert!(world.both(Phase::Connected));
     assert_eq!(world.gates, [Gate::Open, Gate::Closed]);
+}
+
+#[test]
+fn a_far_side_that_the_server_did_not_announce_is_looked_for() {
+    let mut world = World::paired();
+    world.tell(0, Input::Line(ServerLine::RoomPeerLeft(instance(1).uid(&ConversationId::from_bits(1)))));
+    world.run(Duration::from_secs(60));
+    assert!(!world.sides[0].met, "nobody wants anything");
+    world.tell(0, Input::Unpause);
+    world.run(LOOK_INTERVAL + Duration::from_secs(1));
+    assert!(world.both(Phase::Connected), "{:?}", world.told);
+}
+
+#[test]
+fn a_far_side_that_is_not_there_after_all_is_not_suspicious() {
+    let mut world = World::new([paired_with(1), paired_with(0)]);
+    world.tell(0, Input::Start);
+    world.tell(0, Input::Unpause);
+    world.run(Duration::from_secs(1));
+    world.tell(0, Input::Line(ServerLine::RoomPeerJoined(instance(1).uid(&ConversationId::from_bits(1)))));
+    world.run(Duration::from_secs(60));
+    assert!(!world.was_told(0, &Event::Suspicious(seal::Suspicion::Silent)));
 }

@@ -141,10 +141,10 @@ impl Talk {
             .and_then(|home| Ok((home, Screen::open(options.face, options.started)?)))
             // Where there will be no screen to show them on.
             .inspect_err(|_| super::bookmarks::report(&troubles));
-        let (home, mut screen) = opened?;
-        troubles.iter().for_each(|trouble| screen.show(&notice(trouble.to_string())));
+        let (home, screen) = opened?;
+        let mut notices: Vec<String> = troubles.iter().map(ToString::to_string).collect();
         if bookmark.is_unsealed() {
-            screen.show(&notice("paired before calls were sealed: the other side has to scan a new code, once".into()));
+            notices.push("paired before calls were sealed: the other side has to scan a new code, once".into());
         }
         let (trust, code) = trust(&bookmark, home.link_origin())?;
         let conversation = Conversation::new(Setup {
@@ -189,6 +189,7 @@ impl Talk {
             muted: tell::Muted::default(),
         };
         talk.introduce();
+        notices.into_iter().for_each(|message| talk.screen.show(&notice(message)));
         talk.handle(Input::Start)?;
         Ok(talk)
     }

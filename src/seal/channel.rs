@@ -155,7 +155,10 @@ impl Channel {
 
     fn frame(&mut self, now: Instant, from: &InstanceId, text: &str) {
         let is_far = self.trust.far() == Some(from);
-        match Frame::parse(text) {
+        let frame = Frame::parse(text);
+        // Whoever speaks is here, whatever the server told of it, or did not.
+        self.is_here |= is_far && matches!(frame, Ok(Frame::Noise { .. } | Frame::Sealed { .. }));
+        match frame {
             Err(error) => tracing::debug!(%error, "dropped a frame"),
             Ok(_) if *from == self.instance => {}
             Ok(Frame::Noise { step, id, data }) => self.noise(now, from, (step, id), &data),
@@ -204,7 +207,11 @@ impl Channel {
     fn hear_late(&mut self, now: Instant, n: u32, data: &[u8]) {
         let Some(live) = &mut self.previous else { return };
         match live.open(n, data) {
-            Opened::Text(text) => self.outputs.push_back(Output::Heard(text)),
+            Opened::Text(text) => {
+                // Where handshakes crossed, each side may take the other's session for the old one, for ever.
+                self.due = self.due.or(Some(now + LATE_LIMIT));
+                self.outputs.push_back(Output::Heard(text));
+            }
             Opened::Junk | Opened::Repeat => tracing::debug!("dropped a message"),
             Opened::Gap => {
                 if let Some(previous) = self.previous.take() {

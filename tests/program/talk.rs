@@ -154,6 +154,30 @@ fn two_programs_pair_by_link_talk_and_come_back_by_name() {
 }
 
 #[test]
+fn two_who_meet_are_sealed_and_have_the_same_words() {
+    let (first_home, second_home) = (Home::new(), Home::new());
+    let mut first = Line::local(&first_home, &["tim"]);
+    let link = first.wait("code", json!({}))["link"].as_str().unwrap().to_owned();
+    let mut second = Line::open(&second_home, &[&link]);
+    let words = first.wait("sealed", json!({}))["words"].clone();
+    assert_eq!(words.as_str().unwrap().split(' ').count(), 4, "{words}");
+    second.wait("sealed", json!({ "words": words }));
+    first.wait("far", json!({ "here": true }));
+}
+
+#[test]
+fn a_conversation_paired_before_calls_were_sealed_is_listed_so_and_shows_a_new_code() {
+    let home = Home::new().with(1, "tim");
+    home.bookmarks().update(&id(1), |bookmark| (bookmark.key, bookmark.far_key) = (None, None)).unwrap();
+    assert!(home.run(&["list"]).out.contains("to be paired again"));
+    let mut line = Line::local(&home, &["tim"]);
+    line.wait("code", json!({}));
+    let told =
+        |event: &Value| event["message"].as_str().is_some_and(|message| message.contains("before calls were sealed"));
+    assert!(line.seen.iter().any(told), "{:#?}", line.seen);
+}
+
+#[test]
 fn a_link_on_standard_input_pairs_and_the_commands_behind_it_are_heard() {
     let (first_home, second_home) = (Home::new(), Home::new());
     let mut first = Line::local(&first_home, &["tim"]);
@@ -258,9 +282,10 @@ fn a_server_that_talks_nonsense_is_borne() {
     let mut line = Line::open(&home, &["tim", "--server", &server]);
     line.wait("line", json!({ "state": "joined" }));
     let before = line.memory_kib();
-    // What comes after the nonsense is still understood.
-    line.wait("far", json!({ "here": true }));
+    // The server ends only once this side has begun to shake hands: what comes after the nonsense is still understood.
     line.wait("line", json!({ "state": "offline" }));
+    let believed = |event: &Value| event["event"] == "far" || event["event"] == "sealed" || event["event"] == "call";
+    assert!(!line.seen.iter().any(believed), "{:#?}", line.seen);
     assert!(line.memory_kib() < before + 40 * 1024);
     line.command("quit");
     assert_eq!(line.end().0, Some(0));
@@ -303,6 +328,7 @@ fn talk_nonsense(stream: TcpStream) -> Result<(), Box<dyn std::error::Error>> {
     ] {
         socket.send(Message::text(text))?;
     }
+    while !socket.read()?.to_text()?.contains("\"noise\"") {}
     socket.send(Message::text("x".repeat(1_000_000)))?;
     while socket.read().is_ok() {}
     Ok(())

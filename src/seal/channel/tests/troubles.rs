@@ -324,3 +324,49 @@ fn after_any_trouble_the_two_talk_again_and_nothing_was_heard_that_was_not_said(
         world.assert_talk();
     }
 }
+
+#[test]
+fn whoever_speaks_is_here_though_the_server_says_otherwise() {
+    let mut world = met();
+    world.handle(1, Input::Away);
+    world.run(secs(5));
+    let sent = say(&mut world, 0, &["lost"]);
+    give(&mut world, 1, &[&sent[0]]);
+    world.run(secs(2));
+    world.assert_talk();
+}
+
+#[test]
+fn a_pairing_that_the_server_did_not_announce_is_refused_or_met_all_the_same() {
+    let mut world = met();
+    world.handle(0, Input::Away);
+    let mut reader = World::channel(1, 9, World::reader());
+    reader.handle(world.now, Input::Here(Order::Begins));
+    let Some(Output::Send(_, first)) = reader.poll() else { panic!("no first step") };
+    world.run(secs(2));
+    give(&mut world, 0, &[&first]);
+    assert!(world.drain_sent(0).iter().any(|(_, text)| step_of(text) == "Kk1"));
+}
+
+#[test]
+fn sides_that_took_each_others_session_for_the_old_one_agree_on_another() {
+    let mut world = met();
+    let first = world.sides[0].current.take();
+    let second = world.sides[1].current.take();
+    // Another meeting, whose ends are then swapped with the first's: as crossed handshakes leave them.
+    world.handle(1, Input::Away);
+    world.handle(0, Input::Away);
+    world.meet([Order::Begins, Order::Waits]);
+    world.run(secs(3));
+    world.sides[0].previous = first;
+    world.sides[1].previous = world.sides[1].current.take();
+    world.sides[1].current = second;
+    for _ in 0..3 {
+        world.handle(0, Input::Say("hello".into()));
+        world.handle(1, Input::Say("hello".into()));
+        world.run(secs(2));
+    }
+    let [one, other] = [0, 1].map(|side| world.sides[side].current.as_ref().map(|live| live.id.clone()));
+    assert!(one.is_some() && one == other);
+    world.assert_talk();
+}
