@@ -1,6 +1,9 @@
 //! Descriptions and candidates as no browser makes them: whatever they say, this side goes on.
 
-use std::hash::{BuildHasher, RandomState};
+use std::{
+    hash::{BuildHasher, RandomState},
+    io::{self, Write},
+};
 
 use super::*;
 use crate::{
@@ -159,7 +162,8 @@ fn offer(peer: &Peer, events: &Receiver<Event>) -> (String, String) {
 fn whatever_a_description_says_a_connection_only_fails() {
     gstreamer::init().expect("GStreamer");
     let (seed, mut random) = random();
-    println!("SEED={seed}");
+    // Not by print, which a test that is ended as a whole never shows.
+    let _ = writeln!(io::stderr(), "SEED={seed}");
     let (first, events) = peer();
     let (ours, _) = offer(&first, &events);
     for number in 0..ANSWERED {
@@ -192,4 +196,21 @@ fn a_section_without_a_direction_or_with_two_is_refused() {
         assert!(read(CHROMIUM.replace("a=sendrecv", instead)).is_err(), "{instead}");
     }
     assert!(read(CHROMIUM.replace("a=sendrecv", "a=inactive")).is_ok());
+}
+
+#[test]
+fn sections_in_another_order_than_their_bundle_are_refused() {
+    gstreamer::init().expect("GStreamer");
+    let read = |text: String| parse(&Sdp::try_from(text).expect("a description"));
+    for (old, new) in [
+        ("BUNDLE 0 1 2", "BUNDLE 2 1 0"),
+        ("BUNDLE 0 1 2", "BUNDLE 0 1"),
+        ("BUNDLE 0 1 2", "BUNDLE 0 1 2 3"),
+        ("BUNDLE 0 1 2", "LS 0 1 2"),
+        ("a=group:BUNDLE 0 1 2", "a=group:BUNDLE 0 1 2\na=group:BUNDLE 0 1 2"),
+        ("a=mid:0", "a=mid:2"),
+        ("a=mid:2", "a=x"),
+    ] {
+        assert!(read(CHROMIUM.replace(old, new)).is_err(), "{new}");
+    }
 }
