@@ -223,6 +223,12 @@ export class Tab extends Side {
     return this.page.reload();
   }
 
+  /** Tells the page that this machine has no network, or has one again; what is connected stays so. */
+  async emulateOffline(offline) {
+    const client = await this.client;
+    await client.send("Network.emulateNetworkConditions", { offline, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+  }
+
   async close() {
     await this.page.close();
     this.forget();
