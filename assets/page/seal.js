@@ -187,7 +187,12 @@ export class Channel {
     const { kind, far } = this.trust;
     if (kind === "closed" || (kind === "paired" && from !== far)) return this.refuse(from, read);
     if (kind === "owner") return this.asked(now, from, read);
-    if (from !== far || !this.here || !this.seeks) return;
+    if (from !== far || !this.seeks) return;
+    if (!this.here && read.type !== "refused") {
+      // Whoever speaks is here, whatever the server told of it, or did not.
+      this.here = true;
+      if (this.session === null) this.awaitSession(now);
+    }
     if (read.type === "noise") return this.farShakes(now, read);
     if (read.type === "sealed") return this.farSeals(now, read);
     if (kind === "reader") return this.farRefuses(read.proof);
@@ -331,6 +336,9 @@ export class Channel {
       if (this.previous !== null) this.retire(now, this.previous);
       this.previous = null;
       this.beginAt = Infinity;
+    } else {
+      // Where handshakes crossed, each side may take the other's session for the old one, for ever.
+      this.beginAt = Math.min(this.beginAt, now + LATE_LIMIT);
     }
     this.told({ type: "heard", text });
   }

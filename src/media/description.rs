@@ -46,3 +46,6 @@ pub(super) fn payload_types(offer: &SDPMessage) -> PayloadTypes {
     };
     PayloadTypes { opus: find("opus/48000").unwrap_or(OFFERED.opus), vp8: find("vp8/90000").unwrap_or(OFFERED.vp8) }
 }
+
+#[cfg(test)]
+mod tests;

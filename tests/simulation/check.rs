@@ -14,7 +14,7 @@ use twocan::{
 
 use crate::{
     medium::End,
-    schedule,
+    schedule::{self, Server},
     side::{Cause, Press, Side},
     world::World,
 };
@@ -22,9 +22,41 @@ use crate::{
 /// How long a side may believe itself connected after the other end is gone: 3 s of silence, and what was on its way.
 const LONELY: Duration = Duration::from_millis(3700);
 
+/// What came of schedules: for each pair of sides that were both on the line at the end, and on the way there.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally {
+    pub connected: u64,
+    pub idle: u64,
+    pub alone: u64,
+    pub refused: u64,
+    pub suspicious: u64,
+    /// Connections that took the place of others of the same call.
+    pub moved: u64,
+    pub hung_up: u64,
+}
+
+impl Tally {
+    pub fn add(&mut self, other: Self) {
+        self.connected += other.connected;
+        self.idle += other.idle;
+        self.alone += other.alone;
+        self.refused += other.refused;
+        self.suspicious += other.suspicious;
+        self.moved += other.moved;
+        self.hung_up += other.hung_up;
+    }
+
+    /// Whether everything that is to happen in some schedules does.
+    pub fn is_varied(self, server: Server) -> bool {
+        let ends = self.connected > 0 && self.idle > 0 && self.alone > 0 && self.hung_up > 0 && self.moved > 0;
+        ends && (server == Server::Faulty || self.suspicious > 0)
+    }
+}
+
 /// What is watched over several steps.
 #[derive(Debug, Default)]
 pub struct Watch {
+    pub tally: Tally,
     /// Since when a side has been connected to nobody.
     lonely: [Option<Instant>; 6],
     /// What was shown of each session by who sealed something in it.
@@ -122,6 +154,7 @@ impl World {
         let in_call = self.sides[side].run.as_ref().is_some_and(|run| run.phase != Phase::Idle);
         if is_quiet && is_stable && in_call {
             self.watch.hung_up = Some(self.now);
+            self.watch.tally.hung_up += 1;
         }
     }
 
@@ -136,7 +169,9 @@ impl World {
             Event::FarProps(props) => {
                 assert!(!props.contains_key(crate::hostile::MARK), "side {side} believes what the server made up");
             }
+            Event::Suspicious(_) => self.watch.tally.suspicious += 1,
             Event::Refused => {
+                self.watch.tally.refused += 1;
                 let disk = &self.disks[self.sides[side].disk];
                 let owner = self.disks.iter().find(|other| disk.far.as_ref() == Some(&other.instance));
                 assert!(!disk.is_paired, "side {side} is paired, and refused");
@@ -198,7 +233,7 @@ impl World {
         }
     }
 
-    fn check_settled(&self, side: usize, far: usize) {
+    fn check_settled(&mut self, side: usize, far: usize) {
         let (Some(run), Some(far_run)) = (&self.sides[side].run, &self.sides[far].run) else { return };
         // A server that loses what it is given can leave them with a session each, until either says something.
         if self.plan.is_reliable() && run.words.is_some() && far_run.words.is_some() {
@@ -214,10 +249,13 @@ impl World {
             far_run.gate
         );
         assert!(run.phase == Phase::Idle || self.watch.hung_up.is_none(), "a call goes on that was hung up");
+        self.watch.tally.connected += u64::from(run.phase == Phase::Connected);
+        self.watch.tally.idle += u64::from(run.phase == Phase::Idle);
         let living: Vec<_> = self.medium.living(side, self.sides[side].runs).collect();
         if run.phase == Phase::Connected {
             let [(mark, end)] = living[..] else { panic!("side {side} has {} connections", living.len()) };
             let other = end.far.expect("an end that is open has another");
+            self.watch.tally.moved += u64::from(end.connection.generation > 0);
             assert!(self.medium.are_paired(mark, other) && self.medium.ends[other].side == far, "side {side} is alone");
         } else {
             assert!(living.is_empty(), "side {side} keeps {} connections", living.len());
@@ -225,7 +263,8 @@ impl World {
     }
 
     /// A side whose far side is not on the line: it has no call, and whoever's code is used is told so.
-    fn check_alone(&self, side: usize, here: &[usize]) {
+    fn check_alone(&mut self, side: usize, here: &[usize]) {
+        self.watch.tally.alone += 1;
         let it = &self.sides[side];
         let disk = &self.disks[it.disk];
         let Some(run) = &it.run else { return };

@@ -2,10 +2,11 @@
 
 use std::{
     any::Any,
+    cell::Cell,
     collections::BTreeMap,
     panic::{self, AssertUnwindSafe},
     sync::{
-        Mutex,
+        Mutex, Once,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -15,6 +16,7 @@ use std::{
 use fastrand::Rng;
 
 use crate::{
+    check::Tally,
     crypto,
     schedule::{Plan, Server},
     trace,
@@ -52,56 +54,65 @@ impl Batch {
 
     /// Runs them all; panics with the story of the first that fails.
     pub fn run(self) {
-        panic::set_hook(Box::new(|_| {}));
+        hush();
         let began = Instant::now();
         let (next, found) = (AtomicU64::new(0), AtomicBool::new(false));
-        let failed = Mutex::new(Vec::new());
+        let (failed, total) = (Mutex::new(Vec::new()), Mutex::new(Tally::default()));
         let work = || {
+            let mut tally = Tally::default();
             while !found.load(Ordering::Relaxed) {
                 let from = next.fetch_add(PORTION, Ordering::Relaxed);
                 if from >= self.seeds {
                     break;
                 }
                 for seed in from..(from + PORTION).min(self.seeds) {
-                    if let Err(why) = self.schedule(self.first + seed) {
-                        failed.lock().expect("no thread dies").push((self.first + seed, why));
-                        found.store(!self.goes_on, Ordering::Relaxed);
+                    match self.schedule(self.first + seed) {
+                        Ok(came) => tally.add(came),
+                        Err(why) => {
+                            failed.lock().expect("no thread dies").push((self.first + seed, why));
+                            found.store(!self.goes_on, Ordering::Relaxed);
+                        }
                     }
                 }
             }
+            total.lock().expect("no thread dies").add(tally);
         };
         thread::scope(|scope| {
             let threads = thread::available_parallelism().map_or(1, usize::from);
             (0..threads).for_each(|_| drop(scope.spawn(work)));
         });
-        let _ = panic::take_hook();
         let taken = began.elapsed().as_secs_f64();
         let run = next.load(Ordering::Relaxed).min(self.seeds);
         println!("{}: {run} schedules in {taken:.1} s, {:.0} a second", self.name, run as f64 / taken);
+        let total = total.into_inner().expect("no thread dies");
+        println!("{}: {total:?}", self.name);
         let failed = failed.into_inner().expect("no thread dies");
         if self.goes_on {
             list(&failed);
         } else if let Some((seed, why)) = failed.into_iter().min() {
             self.tell(seed, run, &why);
+        } else {
+            assert!(run < 300 || total.is_varied(self.server), "the schedules do not do what they are to do");
         }
     }
 
-    fn schedule(self, seed: u64) -> Result<(), String> {
+    fn schedule(self, seed: u64) -> Result<Tally, String> {
         let run = || {
             crypto::seed(seed);
             let mut random = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x7717);
             let plan = Plan::draw(&mut random, self.crypto, self.server);
-            World::new(plan, random, self.crypto).run();
+            World::new(plan, random, self.crypto).run()
         };
-        panic::catch_unwind(AssertUnwindSafe(run)).map_err(|why| text(why.as_ref()))
+        HUSHED.set(true);
+        let came = panic::catch_unwind(AssertUnwindSafe(run)).map_err(|why| text(why.as_ref()));
+        HUSHED.set(false);
+        came
     }
 
     fn tell(self, seed: u64, run: u64, why: &str) {
-        panic::set_hook(Box::new(|_| {}));
         trace::begin();
         let again = self.schedule(seed);
         let lines = trace::end();
-        let _ = panic::take_hook();
         for line in lines {
             println!("{line}");
         }
@@ -115,6 +126,23 @@ impl Batch {
         );
         panic!("seed {seed}: {why}");
     }
+}
+
+thread_local! {
+    /// In a schedule a panic is a result, and shown with its trace.
+    static HUSHED: Cell<bool> = const { Cell::new(false) };
+}
+
+fn hush() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let loud = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !HUSHED.get() {
+                loud(info);
+            }
+        }));
+    });
 }
 
 /// The failing seeds, by what is wrong.

@@ -11,7 +11,7 @@ use fastrand::Rng;
 use twocan::{call::MediaEvent, conversation::Output};
 
 use crate::{
-    check::Watch,
+    check::{Tally, Watch},
     crypto,
     hostile::Adversary,
     medium::Medium,
@@ -126,7 +126,7 @@ impl World {
     }
 
     /// Runs the schedule to its end; panics where something is not as it must be.
-    pub fn run(&mut self) {
+    pub fn run(&mut self) -> Tally {
         let end = self.start + self.plan.end;
         while let Some(next) = self.next().filter(|next| *next <= end) {
             self.steps += 1;
@@ -137,6 +137,7 @@ impl World {
         }
         self.now = end;
         self.check_end();
+        self.watch.tally
     }
 
     pub fn at(&mut self, at: Instant, what: Happening) {
