@@ -39,7 +39,10 @@ impl Stage {
             Some(name) => self.call.set_props(props(name)),
             None => self.call.handle(now, self.input(input)),
         }
-        let outputs: Vec<String> = std::iter::from_fn(|| self.call.poll()).map(|output| self.told(output)).collect();
+        let mut outputs = Vec::new();
+        while let Some(output) = self.call.poll() {
+            outputs.push(self.told(output));
+        }
         let deadline = self.call.deadline().map(|(due, _)| (due - self.start).as_millis() as u64);
         json!({ "at": at, "input": input, "outputs": outputs, "deadline": deadline, "phase": phase(self.call.phase()) })
     }
