@@ -54,6 +54,10 @@ pub struct Call {
     renewal_due: bool,
     /// The latest connection of the call, on either side.
     generation: u32,
+    /// The call that broke off last: the far side may yet say that it was hung up.
+    broken: Option<SessionId>,
+    /// The call that either side ended by a word to the other, and that word: a late repeat of its offer begins nothing.
+    ended: Option<(SessionId, Body)>,
     outputs: VecDeque<Output>,
 }
 
@@ -67,6 +71,8 @@ impl Call {
             can_signal: false,
             renewal_due: false,
             generation: 0,
+            broken: None,
+            ended: None,
             outputs: VecDeque::new(),
         }
     }
@@ -137,18 +143,24 @@ impl Call {
             | State::PendingIncoming(attempt)
             | State::Answered(attempt) => self.give_up(&attempt.connection.session, Ending::NoConnection),
             State::DatachanEstablished(link) => self.update(now, link),
+            // Nothing is left of the call but what can be made anew when the two meet.
+            State::UpdateSent(Link { life: None, .. }, _) | State::UpdateRecv(Link { life: None, .. }, _)
+                if !self.can_signal =>
+            {
+                self.end(Ending::FarGone);
+            }
             State::UpdateSent(link, attempt) | State::UpdateRecv(link, attempt) => {
                 self.media_command(&attempt.connection, MediaCommand::Close);
-                self.enter(State::DatachanEstablished(link.clone()));
                 self.update(now, link);
             }
         }
     }
 
+    /// Offers another connection, at once or as soon as it can be told.
     fn update(&mut self, now: Instant, link: Link) {
         self.renewal_due = !self.can_signal;
         if self.renewal_due {
-            return;
+            return self.enter(State::DatachanEstablished(link));
         }
         self.generation += 1;
         let connection = Connection { generation: self.generation, ..link.connection.clone() };
@@ -315,8 +327,9 @@ impl Call {
     }
 
     fn close_because(&mut self, ending: Option<Ending>) {
-        if self.state.session().is_some() {
+        if let Some(session) = self.state.session().cloned() {
             self.disconnect();
+            self.broken = matches!(ending, Some(Ending::FarClosed | Ending::FarGone)).then_some(session);
             // Whatever closes a call that was being hung up: that it was hung up is why it is over.
             let hung_up = matches!(self.state, State::HangupSent { .. });
             self.enter_because(State::Idle, if hung_up { Some(Ending::HungUp) } else { ending });
@@ -350,8 +363,9 @@ impl Call {
         self.state.session() == Some(session)
     }
 
-    /// Tells the far side something about a call by the server, as a request.
+    /// Tells the far side by the server that a call is over, as a request.
     fn tell(&mut self, session: &SessionId, body: Body) {
+        self.ended = Some((session.clone(), body.clone()));
         self.signal(Message { session: session.clone(), turn: Turn::Request, body });
     }
 

@@ -15,7 +15,7 @@ import { Socket, socketUrl } from "./socket.js";
 import * as store from "./store.js";
 import { takeConversation } from "./tabs.js";
 import { draw, drawLevel, listen, play, setSound } from "./view.js";
-import { deviceWords, endingWords, obstacles, offlineWords, stateWords, suspicionWords } from "./words.js";
+import { deviceWords, endingWords, obstacles, offlineWords, soundWords, stateWords, suspicionWords } from "./words.js";
 
 /** How often levels are drawn while something is open, in milliseconds. */
 const LEVEL_EVERY = 50;
@@ -121,7 +121,7 @@ class Page {
     const left = store.takeLeft(this.place.convo);
     if (left === null) return;
     if (left.muted) this.act({ type: "mute", on: true });
-    this.handle({ type: "unpause" });
+    if (!left.paused) this.handle({ type: "unpause" });
   }
 
   lock(steal) {
@@ -134,13 +134,14 @@ class Page {
     addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
     document.addEventListener("visibilitychange", () => document.hidden || this.handle({ type: "wake" }));
     addEventListener("pagehide", () => this.leave());
+    for (const kind of ["click", "keydown"]) addEventListener(kind, () => this.unblock());
     navigator.mediaDevices?.addEventListener("devicechange", () => this.capture.refill());
   }
 
   /** The page is closed or reloaded, nobody knows which: what is noted is only good for a moment. */
   leave() {
     const { paused, muted, pairing } = this.conversation;
-    if (!paused && pairing.kind === "paired") store.noteLeft(this.place.convo, { muted });
+    if ((!paused || muted) && pairing.kind === "paired") store.noteLeft(this.place.convo, { paused, muted });
     this.handle({ type: "letGo" });
   }
 
@@ -289,6 +290,7 @@ class Page {
   }
 
   captured(kind, track) {
+    if (track) this.unblock();
     if (kind === "audio") this.meter("own", track);
     else play("own-video", track);
     if (track) this.handle({ type: "equipped", kind, on: true });
@@ -337,7 +339,22 @@ class Page {
   playSound() {
     const heard = !this.conversation.paused;
     const speaks = this.conversation.farProps?.paused === "false";
-    setSound({ heard, played: this.farTracks.audio !== null && (heard || speaks) });
+    setSound({ heard, played: this.farTracks.audio !== null && (heard || speaks) }, () => this.soundRefused());
+  }
+
+  /** After a reload a browser lets nothing sound before there is a click, or a microphone is open. */
+  soundRefused() {
+    if (this.notice?.isRefusal) return;
+    const before = this.notice;
+    this.warn(soundWords);
+    Object.assign(this.notice, { isRefusal: true, before });
+  }
+
+  unblock() {
+    if (!this.conversation.paused) this.meters.start();
+    if (this.notice?.isRefusal) this.notice = this.notice.before;
+    this.playSound();
+    this.draw();
   }
 
   meter(side, track) {

@@ -140,11 +140,14 @@ export function play(id, track) {
   else if (media.srcObject?.getTracks()[0] !== track) media.srcObject = new MediaStream([track]);
 }
 
-/** Whether the sound of the far side is played, and whether it is heard: silently played, it is kept up with. */
-export function setSound({ played, heard }) {
+/**
+ * Whether the sound of the far side is played, and whether it is heard: silently played, it is kept up with. `refused()`
+ * hears of a browser that plays nothing before there is a click.
+ */
+export function setSound({ played, heard }, refused) {
   const audio = element("far-audio");
   set(audio, { muted: !heard });
-  if (played && audio.paused) audio.play().catch(() => {});
+  if (played && audio.paused) audio.play().catch(({ name }) => name === "NotAllowedError" && refused());
   else if (!played && !audio.paused) audio.pause();
 }
 

@@ -50,6 +50,9 @@ export function suspicionWords(why) {
   return SUSPICIONS[why];
 }
 
+/** The far side's sound is there, and not played. */
+export const soundWords = "This browser plays no sound here yet. Click anywhere, or press a key.";
+
 const DEVICES = { audio: "microphone", video: "camera" };
 
 /** Why a device does not open, and what goes on without it. */

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    Attempt, Body, CONNECTION_LIMIT, Call, Connection, Ending, Link, MediaCommand, Message, Output, Precedence, Role,
-    Signal, State, Turn,
+    Attempt, Body, CONNECTION_LIMIT, Call, Connection, Ending, Link, MediaCommand, Message, Output, Phase, Precedence,
+    Role, Signal, State, Turn,
 };
 use crate::{
     ids::SessionId,
@@ -35,8 +35,20 @@ impl Call {
                 (Body::Update { generation, sdp, props }, Turn::Response) => {
                     self.far_answers(now, &Connection { session, generation }, sdp, props);
                 }
-                (Body::Cancel, Turn::Request) if self.is_current(&session) => self.far_cancels(),
-                (Body::Reject, Turn::Request) if self.is_current(&session) => self.far_rejects(),
+                (Body::Cancel, Turn::Request) if self.is_current(&session) => {
+                    self.ended = Some((session, Body::Cancel));
+                    self.far_cancels();
+                }
+                (Body::Reject, Turn::Request) if self.is_current(&session) => {
+                    self.ended = Some((session, Body::Reject));
+                    self.far_rejects();
+                }
+                // Its connection had closed before its word was here.
+                (Body::Cancel, Turn::Request) if self.broken.take_if(|broken| *broken == session).is_some() => {
+                    if self.state == State::Idle {
+                        self.outputs.push_back(Output::Phase(Phase::Idle, Some(Ending::FarHungUp)));
+                    }
+                }
                 (Body::Cancel | Body::Reject | Body::PropSync(_) | Body::Hangup, _) => self.out_of_turn("message"),
             },
         }
@@ -59,6 +71,10 @@ impl Call {
         if self.is_current(&session) {
             // Told again: it may not have got the answer.
             self.repeat_answer(&Connection::first(session));
+            return false;
+        }
+        if let Some((_, word)) = self.ended.clone().filter(|(ended, _)| *ended == session) {
+            self.tell(&session, word);
             return false;
         }
         match self.state.clone() {
@@ -97,8 +113,10 @@ impl Call {
             self.tell(&connection.session, Body::Reject);
             return false;
         }
-        if self.state.connected().is_some_and(|current| current.generation >= connection.generation) {
-            self.out_of_turn("update of long ago");
+        let is_old = self.state.connected().is_some_and(|current| current.generation >= connection.generation);
+        // Behind the last number no other could follow.
+        if is_old || connection.generation == u32::MAX {
+            self.out_of_turn("update of another time");
             return false;
         }
         let link = match self.state.clone() {
@@ -107,8 +125,19 @@ impl Call {
                 self.repeat_answer(&connection);
                 return false;
             }
+            // Whoever made the later one knew of the earlier, and has given it up.
+            State::UpdateSent(_, attempt) | State::UpdateRecv(_, attempt)
+                if attempt.connection.generation > connection.generation =>
+            {
+                self.out_of_turn("update that another has replaced");
+                return false;
+            }
             // Both offered at once, and ours stands.
-            State::UpdateSent(..) if self.precedence == Precedence::Ours => return false,
+            State::UpdateSent(_, attempt)
+                if attempt.connection == connection && self.precedence == Precedence::Ours =>
+            {
+                return false;
+            }
             State::UpdateSent(link, attempt) | State::UpdateRecv(link, attempt) => {
                 self.media_command(&attempt.connection, MediaCommand::Close);
                 link

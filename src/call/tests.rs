@@ -164,3 +164,57 @@ fn every_deadline_moves_on_when_it_fires() {
     }
     assert_eq!((now - start, pair.calls[0].phase()), (SETUP_LIMIT, Phase::Idle));
 }
+
+/// Two whose call is up, with what one has offered for the next connection of it on its way.
+fn updating(now: Instant, side: usize) -> Pair {
+    let mut pair = Pair::new(now);
+    pair.tell(now, 0, Input::Begin(session(1)));
+    pair.settle(now);
+    pair.tell(now, side, Input::Renew);
+    pair.step(now);
+    pair
+}
+
+#[test]
+fn a_later_update_stands_whoever_made_it() {
+    let now = Instant::now();
+    for side in [0, 1] {
+        let mut pair = updating(now, side);
+        let offer = pair.queue.front().cloned().expect("an offer");
+        // It arrives, and the other side's network changes before it has answered; then the offer is told again.
+        pair.step(now);
+        pair.queue.clear();
+        pair.tell(now, 1 - side, Input::Renew);
+        pair.queue.push_back(offer);
+        pair.settle(now);
+        let generations = pair.calls.each_ref().map(|call| call.state.link().map(|link| link.connection.generation));
+        assert_eq!(generations, [Some(2); 2]);
+    }
+}
+
+#[test]
+fn an_offer_that_is_told_again_after_a_hang_up_begins_nothing() {
+    let now = Instant::now();
+    let mut pair = Pair::new(now);
+    pair.tell(now, 0, Input::Begin(session(1)));
+    pair.step(now);
+    let offer = pair.queue.front().cloned().expect("an offer");
+    pair.step(now);
+    pair.tell(now, 1, Input::HangUp);
+    pair.queue.push_front(offer);
+    pair.settle(now);
+    assert_eq!(pair.phases(), [Phase::Idle; 2]);
+}
+
+#[test]
+fn a_hang_up_whose_word_comes_after_the_connection_closed_is_one() {
+    let now = Instant::now();
+    let mut pair = Pair::new(now);
+    pair.tell(now, 0, Input::Begin(session(1)));
+    pair.settle(now);
+    pair.calls[1].handle(now, Input::Media(Connection::first(session(1)), MediaEvent::Closed));
+    let cancel = Message { session: session(1), turn: Turn::Request, body: Body::Cancel };
+    pair.calls[1].handle(now, Input::Far(Signal::Message(cancel)));
+    let outputs: Vec<_> = std::iter::from_fn(|| pair.calls[1].poll()).collect();
+    assert_eq!(outputs.last(), Some(&Output::Phase(Phase::Idle, Some(Ending::FarHungUp))));
+}

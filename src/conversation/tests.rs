@@ -733,3 +733,14 @@ fn a_far_side_that_is_not_there_after_all_is_not_suspicious() {
     world.run(Duration::from_secs(60));
     assert!(!world.was_told(0, &Event::Suspicious(seal::Suspicion::Silent)));
 }
+
+#[test]
+fn a_far_side_that_closes_its_end_may_say_yet_that_it_hung_up() {
+    let mut world = World::connected();
+    let connection = world.media[0][0].clone();
+    world.tell(0, Input::Media(connection, MediaEvent::Closed));
+    world.run(Duration::from_millis(900));
+    assert_eq!((world.offers, world.phase(0)), (1, Phase::Reconnecting));
+    world.run(Duration::from_secs(1));
+    assert!(world.both(Phase::Connected), "{:?}", world.told);
+}

@@ -210,7 +210,7 @@ impl Talk {
         while !self.is_done() {
             let deadline = [self.conversation.deadline(), self.quit_by].into_iter().flatten().min();
             let wake = {
-                let command = self.screen.command().fuse();
+                let command = next_command(&mut self.screen, self.quit_by).fuse();
                 let media = self.media_events.recv().fuse();
                 let socket = self.socket_events.recv().fuse();
                 let network = next_change(self.network_changes.as_ref()).fuse();
@@ -441,6 +441,11 @@ fn trust(bookmark: &Bookmark, origin: Origin) -> Result<(Trust, Option<Invite>),
             (Trust::Owner { code }, Some(invite))
         }
     })
+}
+
+/// What the user wants, until that is to quit: a terminal that is gone would say so for ever.
+async fn next_command(screen: &mut Screen, quit_by: Option<Instant>) -> Option<Command> {
+    if quit_by.is_some() { std::future::pending().await } else { screen.command().await }
 }
 
 async fn next_change(changes: Option<&rt::Receiver<()>>) -> Option<()> {

@@ -222,6 +222,21 @@ pub(super) fn hear(line: &mut Line, hz: f64) {
 }
 
 #[test]
+fn the_end_of_the_input_hangs_up_and_ends_the_program_also_in_a_call() {
+    let (first_home, second_home) = (Home::new(), Home::new());
+    let test = ["--mic", "test", "--speaker", "test", "--camera", "none", "--window", "none"];
+    let mut first = Line::local(&first_home, &[&["tim"], &test[..]].concat());
+    let link = first.wait("code", json!({}))["link"].as_str().unwrap().to_owned();
+    let mut second = Line::open(&second_home, &[&[link.as_str()], &test[..]].concat());
+    second.wait("sealed", json!({}));
+    first.command("unpause");
+    second.wait("call", json!({ "state": "connected" }));
+    drop(first.input.take());
+    second.wait("call", json!({ "state": "idle", "reason": "far_hung_up" }));
+    assert_eq!(first.end().0, Some(0));
+}
+
+#[test]
 fn a_conversation_is_taken_over_from_the_window_that_has_it() {
     let home = Home::new();
     let mut first = Line::local(&home, &["tim"]);

@@ -9,7 +9,7 @@ use twocan::{
     call::{Ending, Phase},
     conversation::{Event, Gate},
     ids::InstanceId,
-    seal::{PublicKey, SafetyWords},
+    seal::{PublicKey, SafetyWords, Suspicion},
 };
 
 use crate::{
@@ -48,8 +48,11 @@ impl Tally {
 
     /// Whether everything that is to happen in some schedules does.
     pub fn is_varied(self, server: Server) -> bool {
-        let ends = self.connected > 0 && self.idle > 0 && self.alone > 0 && self.hung_up > 0 && self.moved > 0;
-        ends && (server == Server::Faulty || self.suspicious > 0)
+        let ends = self.connected > 0 && self.idle > 0 && self.alone > 0 && self.moved > 0;
+        ends && match server {
+            Server::Faulty => self.hung_up > 0,
+            Server::Hostile => self.suspicious > 0,
+        }
     }
 }
 
@@ -148,9 +151,11 @@ impl World {
     /// A hang-up in quiet times holds until somebody presses something else.
     pub fn note_hang_up(&mut self, side: usize) {
         let is_quiet = self.now >= self.start + self.plan.settled_from;
-        let is_long_ago =
-            |at: Option<Instant>, limit: u64| at.is_none_or(|at| self.now - at > Duration::from_secs(limit));
-        let is_stable = is_long_ago(self.watch.disturbed, 10) && is_long_ago(self.watch.pressed, 1);
+        let is_long_ago = |at: Option<Instant>, limit: Duration| at.is_none_or(|at| self.now - at > limit);
+        // What was pressed before has got to the other side.
+        let arrived = (self.plan.latency + self.plan.jitter) * 6 + Duration::from_millis(100);
+        let is_stable =
+            is_long_ago(self.watch.disturbed, Duration::from_secs(10)) && is_long_ago(self.watch.pressed, arrived);
         let in_call = self.sides[side].run.as_ref().is_some_and(|run| run.phase != Phase::Idle);
         if is_quiet && is_stable && in_call {
             self.watch.hung_up = Some(self.now);
@@ -169,7 +174,12 @@ impl World {
             Event::FarProps(props) => {
                 assert!(!props.contains_key(crate::hostile::MARK), "side {side} believes what the server made up");
             }
-            Event::Suspicious(_) => self.watch.tally.suspicious += 1,
+            Event::Suspicious(suspicion) => {
+                let is_honest =
+                    self.plan.server == Server::Faulty && !self.plan.replays() && *suspicion == Suspicion::Forged;
+                assert!(!is_honest, "side {side} takes for forged what was only lost or late");
+                self.watch.tally.suspicious += 1;
+            }
             Event::Refused => {
                 self.watch.tally.refused += 1;
                 let disk = &self.disks[self.sides[side].disk];

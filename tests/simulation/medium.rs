@@ -30,6 +30,8 @@ pub struct End {
     /// The network that it was made on.
     network: u32,
     last: Instant,
+    /// Requests on the data channel that are not answered: PROPSYNC, HANGUP.
+    asked: [u32; 2],
     held: VecDeque<String>,
 }
 
@@ -120,6 +122,7 @@ impl World {
             is_opening: false,
             network: self.sides[side].network,
             last: self.now,
+            asked: [0; 2],
             held: VecDeque::new(),
         });
         self.check_connections(side);
@@ -171,10 +174,20 @@ impl World {
     }
 
     fn send_data(&mut self, end: usize, text: String) {
+        self.check_answer(end, &text);
         let Some(far) = self.medium.ends[end].far else { return };
         if self.medium.ends[end].is_open && self.medium.are_paired(end, far) {
             self.medium.ends[far].held.push_back(text);
             self.pump(far);
+        }
+    }
+
+    /// A request is answered at most once, a response never.
+    fn check_answer(&mut self, end: usize, text: &str) {
+        if let Some((kind, true)) = exchange(text) {
+            let end = &mut self.medium.ends[end];
+            assert!(end.asked[kind] > 0, "side {} answers what nobody asked: {text}", end.side);
+            end.asked[kind] -= 1;
         }
     }
 
@@ -263,17 +276,25 @@ impl World {
             MediaEvent::DataOpen if !is_way => return end.is_opening = false,
             MediaEvent::Described(..) => end.is_described = true,
             MediaEvent::DataOpen => end.is_open = true,
-            MediaEvent::Candidate(_)
-            | MediaEvent::DataText(_)
-            | MediaEvent::Disconnected
-            | MediaEvent::Closed
-            | MediaEvent::Failed(_) => {}
+            MediaEvent::DataText(text) => {
+                if let Some((kind, false)) = exchange(text) {
+                    end.asked[kind] += 1;
+                }
+            }
+            MediaEvent::Candidate(_) | MediaEvent::Disconnected | MediaEvent::Closed | MediaEvent::Failed(_) => {}
         }
         trace::note(|| format!("{} side {side}: media {}: {event:?}", self.clock(), name(&connection)));
         self.tell(side, Input::Media(connection, event));
         self.try_to_open(mark);
         self.pump(mark);
     }
+}
+
+/// Which exchange of the data channel a text belongs to, and whether it is the response.
+fn exchange(text: &str) -> Option<(usize, bool)> {
+    let kinds = [r#""type":"PROPSYNC""#, r#""type":"HANGUP""#];
+    let kind = kinds.iter().position(|kind| text.contains(kind))?;
+    Some((kind, text.contains(r#""resp":true"#)))
 }
 
 /// A connection as a trace calls it.

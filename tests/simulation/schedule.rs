@@ -39,6 +39,7 @@ pub struct Plan {
     pub latency: Duration,
     pub jitter: Duration,
     pub weather: Weather,
+    pub server: Server,
     pub malice: Malice,
     /// The server says who is there, and it is not so.
     pub lies: bool,
@@ -94,6 +95,7 @@ impl Plan {
             latency: Duration::from_millis(milliseconds),
             jitter: Duration::from_millis(milliseconds),
             weather: Weather::default(),
+            server,
             malice: Malice::None,
             lies: false,
             media_fail: 0.0,
@@ -123,6 +125,11 @@ impl Plan {
     pub fn is_reliable(&self) -> bool {
         let Weather { drop, reorder, truncate, repeat, .. } = self.weather;
         drop + reorder + truncate + repeat == 0.0 && !self.lies && self.malice == Malice::None
+    }
+
+    /// Whether the server says things again much later.
+    pub fn replays(&self) -> bool {
+        self.weather.repeat + self.weather.reorder > 0.0
     }
 
     /// Whether nothing goes wrong at all.
@@ -173,6 +180,13 @@ impl Plan {
                     self.presses.push((back + millis(random, 0, 500), side, Press::Unpause));
                 }
             }
+        }
+        // In the midst of what an unpausing begins.
+        if random.u8(..) < 80 {
+            let at = millis(random, 1000, until.as_millis() as u64 + 12_000);
+            let side = random.usize(0..2);
+            self.presses.push((at, side, Press::Unpause));
+            self.presses.push((at + millis(random, 0, 1500), random.usize(0..2), Press::HangUp));
         }
         // At once on both sides, or nearly so: glare is rare otherwise.
         if random.u8(..) < 80 {
