@@ -118,7 +118,7 @@ impl Logs {
                 self.assert_without(&written);
             }
         }
-        ["#key=", "ice-pwd", "password", "psk"].iter().for_each(|word| self.assert_without(word));
+        ["#key=", "resume=", "ice-pwd", "password", "psk"].iter().for_each(|word| self.assert_without(word));
     }
 
     fn assert_without(&self, what: &str) {
