@@ -51,6 +51,8 @@ class Page {
       },
     });
     this.timer = null;
+    /** How this machine is connected, where the browser tells: `wifi`, `cellular`, … */
+    this.network = navigator.connection?.type;
   }
 
   async start() {
@@ -118,12 +120,20 @@ class Page {
 
   watch() {
     addEventListener("online", () => this.handle({ type: "networkChanged" }));
-    navigator.connection?.addEventListener("change", () => navigator.onLine && this.handle({ type: "networkChanged" }));
+    navigator.connection?.addEventListener("change", () => this.networkChanged());
     addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
     document.addEventListener("visibilitychange", () => document.hidden || this.handle({ type: "wake" }));
     addEventListener("pagehide", () => this.leave());
     for (const kind of ["click", "keydown"]) addEventListener(kind, () => this.unblock());
     navigator.mediaDevices?.addEventListener("devicechange", () => this.capture.refill());
+  }
+
+  /** Told of every new estimate of its speed, too; what counts is that it is another: from cable to mobile, say. */
+  networkChanged() {
+    const { type } = navigator.connection;
+    const isOther = type !== this.network;
+    this.network = type;
+    if (isOther && navigator.onLine) this.handle({ type: "networkChanged" });
   }
 
   /** The page is closed or reloaded, nobody knows which: what is noted is only good for a moment. */
