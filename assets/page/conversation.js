@@ -92,6 +92,11 @@ export class Conversation {
     this.outputs.push({ ...fields, type });
   }
 
+  /** Whether a call that is not up is begun again by itself. */
+  get goesOn() {
+    return this.wish.isWanted;
+  }
+
   // ── the line ──
 
   /** The page begins, is looked at again, or the network is back: the line is made, or asked whether it lives. */

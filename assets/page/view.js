@@ -20,6 +20,7 @@ export function listen(act) {
   onClick("new-code", () => ({ type: "newCode" }));
   onClick("dismiss", () => ({ type: "dismiss" }));
   element("copy").addEventListener("click", copyLink);
+  element("sealed").addEventListener("toggle", ({ target }) => target.scrollIntoView({ block: "nearest" }));
   element("code-link").addEventListener("focus", ({ target }) => target.select());
   element("name").addEventListener("change", ({ target }) => act({ type: "name", name: target.value }));
   element("name").addEventListener("keydown", ({ key, target }) => {
@@ -32,7 +33,7 @@ export function listen(act) {
 function spaceBar(event, act) {
   const modified = event.ctrlKey || event.altKey || event.metaKey || event.shiftKey;
   if (event.key !== " " || event.repeat || modified) return;
-  if (event.target.closest("input, button, a, [contenteditable]") || element("unpause").disabled) return;
+  if (event.target.closest("input, button, a, summary, [contenteditable]") || element("unpause").disabled) return;
   event.preventDefault();
   act({ type: "toggle" });
 }
@@ -49,7 +50,7 @@ async function copyLink() {
   setTimeout(() => (element("copy").textContent = "Copy link"), 2000);
 }
 
-/** Draws `model`; see `picture` in main.js for what it holds. */
+/** Draws `model`; see `picture.js` for what it holds. */
 export function draw(model) {
   const { body } = document;
   set(body.dataset, { call: model.call, line: model.line, far: model.farHere ? "here" : "away" });
@@ -60,7 +61,9 @@ export function draw(model) {
   drawCode(model);
   drawControls(model);
   drawNotice(model.notice);
-  text("state", model.state);
+  drawWords(model.words);
+  text("state-text", model.state);
+  text("state-aside", model.aside && ` ${model.aside}`);
   text("presence-text", model.presence);
   text("own-status", model.ownStatus);
   text("far-status", model.farStatus);
@@ -115,6 +118,15 @@ function drawControls({ paused, muted, camera, call, canUnpause, showOwn, showFa
   show("own-video", showOwn);
   show("far-video", showFar);
   element("stage").classList.toggle("picture", showFar);
+}
+
+function drawWords(words) {
+  show("sealed", words !== null);
+  if (words === null) element("sealed").open = false;
+  const list = element("safety-words");
+  if (list.textContent === (words ?? "")) return;
+  const spans = (words ?? "").split(" ").map((word) => Object.assign(document.createElement("span"), { textContent: word }));
+  list.replaceChildren(...spans.flatMap((span, at) => (at > 0 ? [" ", span] : [span])));
 }
 
 function drawNotice(notice) {

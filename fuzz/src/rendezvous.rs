@@ -2,7 +2,7 @@
 
 use twocan::{
     ids::{ConversationId, InstanceId, NAME_LIMIT, PeerUid, RoomId, SessionId},
-    rendezvous::{ClientLine, Refusal, Request, ServerLine},
+    rendezvous::{ClientLine, Refusal, Request, Resume, ServerLine},
 };
 
 /// Reads `data` as either.
@@ -12,6 +12,7 @@ pub fn run(data: &[u8]) {
     request(&text);
     names(&text);
     refusals(&text);
+    resume(&text);
 }
 
 /// What is understood is said again in the same words, or in words that are understood alike.
@@ -68,5 +69,16 @@ fn refusals(text: &str) {
         assert!(!line.contains(char::is_control), "{line:?}");
         assert!(line.len() <= 4 * text.len() + 64, "{line:?}");
         assert!(matches!(line.parse(), Ok(ServerLine::Error(_))));
+    }
+}
+
+fn resume(text: &str) {
+    if let Some(resume) = Resume::from_query(text) {
+        assert!(text.contains(resume.query().as_str()));
+        assert_eq!(Resume::from_query(&resume.query()).as_ref(), Some(&resume));
+        assert!(!format!("{resume:?}").contains('='));
+    }
+    if let Ok(resume) = text.parse::<Resume>() {
+        assert_eq!(resume.query().as_str(), format!("resume={text}"));
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use twocan::{
     ids::PeerUid,
-    rendezvous::{MESSAGE_LIMIT, ServerLine},
+    rendezvous::{MESSAGE_LIMIT, Resume, ServerLine},
     switchboard::{ConnectionId, Input, Output, Switchboard},
 };
 
@@ -64,7 +64,9 @@ impl Board {
             0 | 1 => {
                 self.opened += 1;
                 self.clients.insert(self.opened, Client::default());
-                self.input(self.opened, Input::Opened);
+                let resume = Some(bytes.below(4)).filter(|client| *client > 0);
+                let resume = resume.map(|client| Resume::from_bits(client as u128));
+                self.input(self.opened, Input::Opened(resume.as_ref()));
             }
             2 => self.pass(Duration::from_millis(bytes.milliseconds())),
             3 => {

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    Attempt, Body, CLOSE_DELAY, CONNECTION_LIMIT, Call, Connection, Ending, Heartbeat, Link, MediaCommand, MediaEvent, Message,
-    Output, Signal, State, Turn, far::CANDIDATES,
+    Attempt, Body, CLOSE_DELAY, CONNECTION_LIMIT, Call, Connection, Ending, Heartbeat, Link, MediaCommand, MediaEvent,
+    Message, Output, Signal, State, Turn, far::CANDIDATES,
 };
 use crate::negotiation::{Candidate, Sdp, SdpType};
 

@@ -21,11 +21,18 @@ pub(super) struct PayloadTypes {
 pub(super) fn parse(sdp: &Sdp) -> Result<SDPMessage, MediaError> {
     let message = SDPMessage::parse_buffer(sdp.as_str().as_bytes())
         .map_err(|error| MediaError::Negotiation(error.message.to_string()))?;
-    if is_one_bundle(&message) && message.medias().all(has_direction) {
+    if has_our_sections(&message) && is_one_bundle(&message) && message.medias().all(has_direction) {
         Ok(message)
     } else {
-        Err(MediaError::Negotiation("the description is not one bundle of sections with a direction each".into()))
+        Err(MediaError::Negotiation("the description is not one bundle of sound, picture and data".into()))
     }
+}
+
+/// Whether there are the sections that any two twocans agree on, the first of them, which carries all, not refused.
+fn has_our_sections(message: &SDPMessageRef) -> bool {
+    let kinds = message.medias().map(|media| media.media());
+    let is_carried = message.medias().next().is_some_and(|media| media.port() != 0);
+    is_carried && kinds.eq([Some("audio"), Some("video"), Some("application")])
 }
 
 /// Whether all sections travel together and are named in their order, each by a tag of its own, as two twocans have it.

@@ -384,6 +384,17 @@ test("a far side that closes its end and stays away has hung up", () => {
   assert.deepEqual(world.phases, ["idle", "idle"]);
 });
 
+test("a far side that closed its end and is there again in time has not hung up, however long the call takes", () => {
+  const world = World.connected();
+  const [connection] = world.media[0];
+  world.kill(1);
+  world.tell(0, media(connection, { type: "closed" }));
+  world.run(RETURN_LIMIT - 10);
+  world.tell(0, { type: "channel", told: { type: "up", words: WORDS } });
+  world.run(5000);
+  assert.deepEqual([world.phases[0], world.gates[0]], ["reconnecting", "open"]);
+});
+
 test("a page that is reloaded is back in the call, as paused as it was", () => {
   for (const open of [0, 1]) {
     const world = World.paired();

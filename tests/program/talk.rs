@@ -17,7 +17,7 @@ use super::{Home, id};
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A running program; killed when dropped.
-struct Line {
+pub(super) struct Line {
     child: Child,
     input: Option<ChildStdin>,
     events: Receiver<Value>,
@@ -26,15 +26,22 @@ struct Line {
 
 impl Line {
     fn open(home: &Home, arguments: &[&str]) -> Self {
+        Self::open_with_log(home, arguments, Stdio::piped())
+    }
+
+    /// The same with standard error going there.
+    pub(super) fn open_with_log(home: &Home, arguments: &[&str], log: impl Into<Stdio>) -> Self {
         let mut child = Command::new(assert_cmd::cargo::cargo_bin!("twocan"))
             .env_clear()
             .env("HOME", home.folder.path())
             .env("TWOCAN_STATE", home.state())
             .args(["talk", "--json", "--address", "127.0.0.1"])
             .args(arguments)
+            // Not what decides on the log.
+            .env("RUST_LOG", "trace")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let (sender, events) = mpsc::channel();
@@ -53,7 +60,7 @@ impl Line {
     }
 
     /// The next event of this name whose fields are these.
-    fn wait(&mut self, name: &str, fields: Value) -> Value {
+    pub(super) fn wait(&mut self, name: &str, fields: Value) -> Value {
         let until = Instant::now() + LIMIT;
         let fits = |event: &Value| {
             event["event"] == name && fields.as_object().unwrap().iter().all(|(key, value)| event[key] == *value)
@@ -73,19 +80,19 @@ impl Line {
         writeln!(self.input.as_mut().unwrap(), "{command}").unwrap();
     }
 
-    fn command(&mut self, name: &str) {
+    pub(super) fn command(&mut self, name: &str) {
         self.say(json!({ "v": 1, "cmd": name }));
     }
 
     /// Waits for the end: the exit code, and what was said on standard error.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(super) fn end(mut self) -> (Option<i32>, String) {
         let until = Instant::now() + LIMIT;
         while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < until, "it does not end; saw {:#?}", self.seen);
             self.seen.extend(self.events.recv_timeout(Duration::from_millis(50)));
         }
         let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        self.child.stderr.take().map(|mut log| log.read_to_string(&mut said).unwrap());
         (self.child.wait().unwrap().code(), said)
     }
 
@@ -203,7 +210,7 @@ fn standard_input_that_is_no_link_is_code_3_and_makes_nothing() {
 }
 
 /// Waits for a tone that is not one of the last call.
-fn hear(line: &mut Line, hz: f64) {
+pub(super) fn hear(line: &mut Line, hz: f64) {
     let until = Instant::now() + LIMIT;
     while Instant::now() < until {
         let tone = line.wait("tone", json!({}));

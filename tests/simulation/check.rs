@@ -279,7 +279,9 @@ impl World {
         let disk = &self.disks[it.disk];
         let Some(run) = &it.run else { return };
         assert!(run.phase != Phase::Connected || self.has_company(side), "side {side} is connected with nobody");
-        let owner = here.iter().find(|other| disk.far.as_ref() == Some(&self.disks[self.sides[**other].disk].instance));
-        assert!(owner.is_none() || disk.is_paired, "side {side} waits for an owner that is there, and is not told off");
+        let owner = here.iter().map(|other| &self.disks[self.sides[*other].disk]);
+        let Some(owner) = owner.into_iter().find(|owner| disk.far.as_ref() == Some(&owner.instance)) else { return };
+        assert!(disk.is_paired, "side {side} waits for an owner that is there, and is not told off");
+        assert!(owner.is_paired, "side {side} is paired with one that does not know it");
     }
 }

@@ -36,6 +36,11 @@ fn many_schedules() {
 }
 
 #[test]
+fn schedules_with_real_cryptography() {
+    Batch::new("schedules_with_real_cryptography", 30, Kind::Real, Server::Faulty).run();
+}
+
+#[test]
 fn hostile_schedules() {
     Batch::new("hostile_schedules", 300, Kind::Toy, Server::Hostile).run();
 }

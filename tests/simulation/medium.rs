@@ -93,7 +93,10 @@ impl World {
             }
             (MediaCommand::SendData(text), Some(end)) => self.send_data(end, text),
             (MediaCommand::Close, Some(end)) => self.close_end(end),
-            (_, None) => {}
+            (MediaCommand::TakeAnswer(_) | MediaCommand::AddCandidate(_), None) => {
+                panic!("side {side} takes for {} what cannot be for it", name(connection));
+            }
+            (MediaCommand::SendData(_) | MediaCommand::Close, None) => {}
         }
     }
 

@@ -201,7 +201,7 @@ impl Plan {
         let mut share = || if random.u8(..) < 100 { random.f64() * 0.25 } else { 0.0 };
         self.weather = Weather { drop: share(), delay: share(), repeat: share(), reorder: share(), truncate: share() };
         (self.media_fail, self.media_slow) = (share(), share());
-        if random.u8(..) < 50 {
+        if random.u8(..) < 80 {
             self.dies = Some((random.usize(0..2), random.u32(1..3)));
         }
         for _ in 0..random.usize(0..5) {

@@ -271,7 +271,7 @@ impl World {
         }
         assert!(outputs.len() <= 100, "side {side} says {} things at once", outputs.len());
         for output in outputs.drain(..) {
-            if self.plan.dies == Some((side, self.sides[side].runs)) && self.random.u8(..) < 3 {
+            if self.plan.dies == Some((side, self.sides[side].runs)) && self.random.u8(..) < 8 {
                 self.plan.dies = None;
                 trace::note(|| format!("{} side {side}: dies before it says {output:?}", self.clock()));
                 self.kill(side);

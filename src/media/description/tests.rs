@@ -199,7 +199,7 @@ fn a_section_without_a_direction_or_with_two_is_refused() {
 }
 
 #[test]
-fn sections_in_another_order_than_their_bundle_are_refused() {
+fn sections_that_are_not_ours_or_in_another_order_than_their_bundle_are_refused() {
     gstreamer::init().expect("GStreamer");
     let read = |text: String| parse(&Sdp::try_from(text).expect("a description"));
     for (old, new) in [
@@ -210,6 +210,9 @@ fn sections_in_another_order_than_their_bundle_are_refused() {
         ("a=group:BUNDLE 0 1 2", "a=group:BUNDLE 0 1 2\na=group:BUNDLE 0 1 2"),
         ("a=mid:0", "a=mid:2"),
         ("a=mid:2", "a=x"),
+        ("m=audio 9", "m=audio 0"),
+        ("m=audio", "m=video"),
+        ("m=application", "m=text"),
     ] {
         assert!(read(CHROMIUM.replace(old, new)).is_err(), "{new}");
     }
