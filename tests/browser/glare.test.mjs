@@ -16,7 +16,7 @@ after(() => chrome.close());
 const limit = { timeout: 180_000 };
 const ROUNDS = 50;
 /** How far ahead the moment is settled, in milliseconds: both have to have heard of it by then. */
-const AHEAD = 30;
+const AHEAD = 80;
 
 /** Phases of a call, each with when it began, from a cursor on. */
 function phases(side, from) {
@@ -81,7 +81,8 @@ async function round(sides, number) {
     const calls = phases(side, from[which]).filter(({ phase }) => phase === "connected").length;
     assert.equal(calls, 1, `round ${number}: ${side.name} was in ${calls} calls`);
   }
-  return { took: Math.max(...connected) - moment, apart: Math.abs(at[0] - at[1]) };
+  const isGlare = ways.every((way) => way.includes("calling"));
+  return { took: Math.max(...connected) - moment, apart: Math.abs(at[0] - at[1]), isGlare };
 }
 
 async function rounds(t, sides) {
@@ -90,6 +91,7 @@ async function rounds(t, sides) {
   for (let number = 0; number < ROUNDS; number++) results.push(await round(sides, number));
   t.diagnostic(`both connected after ${spread(results.map(({ took }) => took))}`);
   t.diagnostic(`unpaused ${median(results.map(({ apart }) => apart)).toFixed(2)} ms apart (median)`);
+  t.diagnostic(`${results.filter(({ isGlare }) => isGlare).length} of ${ROUNDS} times both had offered`);
   for (const [which, side] of sides.entries()) {
     const calls = phases(side, from[which]).filter(({ phase }) => phase === "connected").length;
     assert.equal(calls, ROUNDS, `${side.name} was in ${calls} calls`);
@@ -103,10 +105,7 @@ test("a native and a page unpause in the same millisecond, 50 times: 50 calls", 
   const { native, tab } = await nativeAndPage(new Scene(t, chrome));
   const from = tab.cursor;
   await rounds(t, [native, tab]);
-  const made = tab.all("connection", from).filter(({ connectionState }) => connectionState === "new").length;
-  const opened = tab.all("channel", from).length;
-  t.diagnostic(`${made - ROUNDS} of ${ROUNDS} times the page had offered too, and gave way`);
-  assert.equal(opened, ROUNDS, "one data channel a call");
+  assert.equal(tab.all("channel", from).length, ROUNDS, "one data channel a call");
 });
 
 test("two natives unpause in the same millisecond, 50 times: 50 calls", limit, async (t) => {

@@ -122,9 +122,9 @@ for (const { name, pair } of [
   test(`both links are cut for 10 s, with ${name}: the call goes on by itself`, limit, async (t) => {
     const { network, native, far } = await pair(t);
     const from = [native.cursor, far.cursor];
-    const since = clock();
     network.cut(0);
     network.cut(1);
+    const since = clock();
     const noticed = await Promise.all([misses(native, since), misses(far, since)]);
     t.diagnostic(`noticed after ${noticed.map(Math.round)} ms`);
     await pass(OUTAGE - (clock() - since));
@@ -140,8 +140,8 @@ for (const { name, pair } of [
   test(`nothing gets through for 10 s and no address changes, with ${name}: the call goes on by itself`, limit, async (t) => {
     const { network, native, far } = await pair(t);
     const from = [native.cursor, far.cursor];
-    const since = clock();
     network.forward(false);
+    const since = clock();
     const noticed = await Promise.all([misses(native, since), misses(far, since)]);
     t.diagnostic(`noticed after ${noticed.map(Math.round)} ms`);
     await pass(OUTAGE - (clock() - since));
