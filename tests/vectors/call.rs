@@ -27,6 +27,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
+    #[expect(clippy::disallowed_methods, reason = "a test has to get its first instant from somewhere")]
     pub(super) fn new(precedence: &str) -> Self {
         let precedence = if precedence == "ours" { Precedence::Ours } else { Precedence::Theirs };
         Self { call: Call::new(precedence), start: Instant::now(), made: BTreeMap::new(), open: Vec::new() }
