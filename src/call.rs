@@ -143,9 +143,13 @@ impl Call {
             | State::PendingIncoming(attempt)
             | State::Answered(attempt) => self.give_up(&attempt.connection.session, Ending::NoConnection),
             State::DatachanEstablished(link) => self.update(now, link),
+            // Neither a way to talk nor one to make another: there is nothing to wait with.
+            State::UpdateSent(link, _) | State::UpdateRecv(link, _) if link.life.is_none() && !self.can_signal => {
+                self.end(Ending::FarGone);
+            }
             State::UpdateSent(link, attempt) | State::UpdateRecv(link, attempt) => {
                 self.media_command(&attempt.connection, MediaCommand::Close);
-                self.enter(State::DatachanEstablished(link.clone()));
+                self.state = State::DatachanEstablished(link.clone());
                 self.update(now, link);
             }
         }
