@@ -143,22 +143,24 @@ impl Call {
             | State::PendingIncoming(attempt)
             | State::Answered(attempt) => self.give_up(&attempt.connection.session, Ending::NoConnection),
             State::DatachanEstablished(link) => self.update(now, link),
-            // Neither a way to talk nor one to make another: there is nothing to wait with.
-            State::UpdateSent(link, _) | State::UpdateRecv(link, _) if link.life.is_none() && !self.can_signal => {
+            // Nothing is left of the call but what can be made anew when the two meet.
+            State::UpdateSent(Link { life: None, .. }, _) | State::UpdateRecv(Link { life: None, .. }, _)
+                if !self.can_signal =>
+            {
                 self.end(Ending::FarGone);
             }
             State::UpdateSent(link, attempt) | State::UpdateRecv(link, attempt) => {
                 self.media_command(&attempt.connection, MediaCommand::Close);
-                self.state = State::DatachanEstablished(link.clone());
                 self.update(now, link);
             }
         }
     }
 
+    /// Offers another connection, at once or as soon as it can be told.
     fn update(&mut self, now: Instant, link: Link) {
         self.renewal_due = !self.can_signal;
         if self.renewal_due {
-            return;
+            return self.enter(State::DatachanEstablished(link));
         }
         self.generation += 1;
         let connection = Connection { generation: self.generation, ..link.connection.clone() };

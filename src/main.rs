@@ -134,12 +134,14 @@ fn settings(common: &Common) -> Result<Config, Error> {
 }
 
 /// Logs to standard error: warnings, and the more, the more often `-v` was given.
+///
+/// Libraries are never heard at their most talkative: there they tell whole messages, to whoever reads a log.
 fn log(verbose: u8) {
     let filter = match verbose {
         0 => "twocan=warn",
         1 => "twocan=info",
         2 => "twocan=debug",
-        3.. => "trace",
+        3.. => "debug,twocan=trace",
     };
     let ansi = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_ansi(ansi).with_writer(io::stderr).init();

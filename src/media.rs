@@ -6,6 +6,7 @@
 //! tears down peers ([`peer`]), the other opens and closes devices ([`gate`]). Both report through one channel.
 
 mod capture;
+mod complaint;
 mod description;
 mod devices;
 mod gate;

@@ -189,8 +189,8 @@ fn tls(server: &Origin) -> Result<Arc<ClientConfig>, SocketError> {
         .with_safe_default_protocol_versions()
         .map_err(|error| SocketError::Certificate(error.to_string()))?;
     let config = if server.is_private() {
-        // No authority vouches for a name inside a home. Whoever can put themselves in the way there can read along, and
-        // change, how a call is set up: the README says so.
+        // No authority vouches for a name inside a home. Whoever can put themselves in the way there is as good as a bad
+        // server: what the two sides say is sealed.
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))).with_no_client_auth()
     } else {
         builder.with_root_certificates(roots()).with_no_client_auth()

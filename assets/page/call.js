@@ -27,6 +27,9 @@ const OVERSLEPT = 2_000;
 /** How many candidates of one connection are remembered, on either side. */
 const CANDIDATES = 64;
 
+/** The largest number that a connection can have. */
+const LAST_GENERATION = 0xffffffff;
+
 const IDLE = Object.freeze({ kind: "idle" });
 
 /** What a person is told of each state. */
@@ -123,19 +126,19 @@ export class Call {
   /** Makes a new connection beside the one there is; one that is only being made is given up for another. */
   renew(now) {
     const { attempt, link } = this.state;
-    if (link) {
-      if (attempt) this.command(attempt.connection, "close");
-      this.enter({ kind: "datachanEstablished", link });
-      this.update(now);
-    } else if (attempt) {
-      this.giveUp("no_connection");
-    }
+    if (attempt && !link) return this.giveUp("no_connection");
+    if (!link) return;
+    // Nothing is left of the call but what can be made anew when the two meet.
+    if (!link.life && !this.canSignal) return this.end("far_gone");
+    if (attempt) this.command(attempt.connection, "close");
+    this.update(now);
   }
 
+  /** Offers another connection, at once or as soon as it can be told. */
   update(now) {
     const { link } = this.state;
     this.renewalDue = !this.canSignal;
-    if (this.renewalDue) return;
+    if (this.renewalDue) return this.enter({ kind: "datachanEstablished", link });
     const connection = { sessid: link.connection.sessid, generation: ++this.generation };
     this.command(connection, "offer");
     this.enter({ kind: "updateSent", link, attempt: makeAttempt(now, connection, "offers", CONNECTION_LIMIT) });
@@ -238,7 +241,10 @@ export class Call {
       this.tell(say.reject(connection.sessid));
       return false;
     }
-    if (!link || link.connection.generation >= connection.generation) return false;
+    // Behind the last number no other could follow.
+    if (!link || link.connection.generation >= connection.generation || connection.generation === LAST_GENERATION) {
+      return false;
+    }
     if (kind === "updateRecv" && isSame(attempt.connection, connection)) {
       this.repeatAnswer(connection);
       return false;
@@ -296,7 +302,7 @@ export class Call {
     if (!isNext && !isSame(this.connected, connection)) return;
     switch (event.type) {
       case "described":
-        return isNext && this.described(now, event.sdp);
+        return isNext && this.described(now, event);
       case "candidate":
         return this.found(connection, event, isNext);
       case "dataOpen":
@@ -313,8 +319,10 @@ export class Call {
     }
   }
 
-  described(now, sdp) {
+  described(now, { description, sdp }) {
     const { kind, attempt } = this.state;
+    // Where both offered an update, what is answered has the name of this side's own that was dropped.
+    if (description !== (attempt.role === "offers" ? "offer" : "answer")) return;
     attempt.sdp = sdp;
     this.tellDescription();
     if (kind !== "pendingIncoming") return;

@@ -13,8 +13,10 @@ import * as say from "./negotiation.js";
 import * as wire from "./rendezvous.js";
 import { Wish } from "./wish.js";
 
-/** How long the server may take to let this side in, with room for its check of a half-dead holder. */
-export const REGISTER_LIMIT = 15_000;
+/** How long the server may take to let this side in: twice its check of a half-dead holder. */
+export const REGISTER_LIMIT = 6_000;
+/** How often the server is asked who is there while somebody who is wanted is not: it may have told wrongly. */
+export const LOOK_INTERVAL = 5_000;
 /** How long it may take to answer when asked whether it is still there. */
 export const PROBE_LIMIT = 3_000;
 
@@ -31,6 +33,8 @@ export class Conversation {
     /** Whether the far side is there, and has proved it; and whether it can be told something. */
     this.farHere = false;
     this.met = false;
+    /** When to look whether the far side is in the room after all. */
+    this.look = Infinity;
     /** The words that both sides have while nobody sits between them. */
     this.words = null;
     this.farProps = null;
@@ -53,7 +57,7 @@ export class Conversation {
   /** When a `deadline` input is due; Infinity if nothing is awaited. */
   deadline() {
     const code = this.pairing.kind === "waiting" ? this.pairing.until : Infinity;
-    return Math.min(this.line.until ?? Infinity, code, this.call.deadline(), this.wish.deadline());
+    return Math.min(this.line.until ?? Infinity, code, this.look, this.call.deadline(), this.wish.deadline());
   }
 
   /** Takes note of what happened; drain `poll()` afterwards. */
@@ -81,10 +85,16 @@ export class Conversation {
     this.drainCall(now);
     this.beginIfWanted(now);
     this.drainCall(now);
+    this.setLook(now);
   }
 
   out(type, fields) {
     this.outputs.push({ ...fields, type });
+  }
+
+  /** Whether a call that is not up is begun again by itself. */
+  get goesOn() {
+    return this.wish.isWanted;
   }
 
   // ── the line ──
@@ -205,6 +215,13 @@ export class Conversation {
     if (here) return this.toChannel({ type: "here", order });
     this.call.handle(now, { type: "farLeft" });
     this.farUnreachable(now);
+  }
+
+  /** While this side waits for the far one, it looks for it now and then. */
+  setLook(now) {
+    const isWanted = !this.paused || this.wish.isWanted || this.pairing.kind === "accepting";
+    const isMissed = this.line.kind === "joined" && !this.met && this.farUid !== undefined;
+    this.look = isWanted && isMissed ? Math.min(this.look, now + LOOK_INTERVAL) : Infinity;
   }
 
   farUnreachable(now) {
@@ -349,6 +366,10 @@ export class Conversation {
       this.pairing = { kind: "expired" };
       this.toChannel({ type: "expired" });
       this.out("forgetKey");
+    }
+    if (this.look <= now) {
+      this.look = Infinity;
+      this.send(wire.peerList());
     }
     if (this.wish.expire(now)) {
       this.setPaused(true);

@@ -93,3 +93,8 @@ export function isLonger(text, limit) {
 function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+/** Whether two frames hold the same data. */
+export function sameBytes(a, b) {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}

@@ -4,36 +4,24 @@ import { arrive } from "./arrival.js";
 import { Capture } from "./capture.js";
 import { Conversation } from "./conversation.js";
 import { newId } from "./ids.js";
-import { bookmark, inviteLink } from "./invite.js";
+import { bookmark } from "./invite.js";
 import { KeysUnavailable, loadKeys, makeKeys, saveKeys } from "./keys.js";
 import { Meters } from "./meter.js";
 import { CODE_LIMIT, newKey } from "./pairing.js";
 import { Peer, makeCertificate } from "./peer.js";
+import { emptyPicture, pictureOf } from "./picture.js";
 import { Channel } from "./seal.js";
 import { Silence } from "./silence.js";
 import { Socket, socketUrl } from "./socket.js";
 import * as store from "./store.js";
 import { takeConversation } from "./tabs.js";
 import { draw, drawLevel, listen, play, setSound } from "./view.js";
-import { deviceWords, endingWords, obstacles, offlineWords, stateWords, suspicionWords } from "./words.js";
+import { deviceWords, endingWords, soundWords, suspicionWords } from "./words.js";
 
 /** How often levels are drawn while something is open, in milliseconds. */
 const LEVEL_EVERY = 50;
-/** How long the server may be gone before the page says so, in milliseconds. */
-const OFFLINE_GRACE = 1500;
 /** How often the wait for the server is counted down. */
 const COUNT_EVERY = 500;
-
-/** What a person is told of the line to the server. */
-const LINES = {
-  idle: "offline",
-  connecting: "connecting",
-  registering: "connecting",
-  joining: "connecting",
-  joined: "joined",
-  offline: "offline",
-  taken: "taken",
-};
 
 /**
  * How long a pause is filled with silence, in milliseconds. A far side forgets after 2 s what time it was when nothing
@@ -63,6 +51,8 @@ class Page {
       },
     });
     this.timer = null;
+    /** How this machine is connected, where the browser tells: `wifi`, `cellular`, … */
+    this.network = navigator.connection?.type;
   }
 
   async start() {
@@ -121,7 +111,7 @@ class Page {
     const left = store.takeLeft(this.place.convo);
     if (left === null) return;
     if (left.muted) this.act({ type: "mute", on: true });
-    this.handle({ type: "unpause" });
+    if (!left.paused) this.handle({ type: "unpause" });
   }
 
   lock(steal) {
@@ -130,17 +120,26 @@ class Page {
 
   watch() {
     addEventListener("online", () => this.handle({ type: "networkChanged" }));
-    navigator.connection?.addEventListener("change", () => navigator.onLine && this.handle({ type: "networkChanged" }));
+    navigator.connection?.addEventListener("change", () => this.networkChanged());
     addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
     document.addEventListener("visibilitychange", () => document.hidden || this.handle({ type: "wake" }));
     addEventListener("pagehide", () => this.leave());
+    for (const kind of ["click", "keydown"]) addEventListener(kind, () => this.unblock());
     navigator.mediaDevices?.addEventListener("devicechange", () => this.capture.refill());
+  }
+
+  /** Told of every new estimate of its speed, too; what counts is that it is another: from cable to mobile, say. */
+  networkChanged() {
+    const { type } = navigator.connection;
+    const isOther = type !== this.network;
+    this.network = type;
+    if (isOther && navigator.onLine) this.handle({ type: "networkChanged" });
   }
 
   /** The page is closed or reloaded, nobody knows which: what is noted is only good for a moment. */
   leave() {
     const { paused, muted, pairing } = this.conversation;
-    if (!paused && pairing.kind === "paired") store.noteLeft(this.place.convo, { muted });
+    if ((!paused || muted) && pairing.kind === "paired") store.noteLeft(this.place.convo, { paused, muted });
     this.handle({ type: "letGo" });
   }
 
@@ -155,6 +154,8 @@ class Page {
       const wait = Math.min(Math.max(0, deadline - now()), 0x7fffffff);
       this.timer = setTimeout(() => this.handle({ type: "deadline" }), wait);
     }
+    // The next call makes the end of the last one old news.
+    if (this.notice?.isEnding && this.conversation.phase !== "idle") this.notice = null;
     this.countDown();
     this.playSound();
     this.draw();
@@ -179,7 +180,7 @@ class Page {
       openGate: () => this.openGate(),
       closeGate: () => this.closeGate(),
       forgetKey: () => this.forgetKey(),
-      ended: () => this.warn(endingWords(output.reason), output.reason.startsWith("far_") ? "news" : "warning"),
+      ended: () => this.ended(output.reason),
       sealed: () => this.notice?.isSuspicion && this.warn(null),
       suspicious: () => this.suspect(output.why),
     };
@@ -192,6 +193,13 @@ class Page {
     const wait = this.channel.deadline() - now();
     if (wait === Infinity) return;
     this.channelTimer = setTimeout(() => this.toChannel({ type: "deadline" }), Math.max(0, wait));
+  }
+
+  /** Why a call is over is told when it does not go on by itself; that it does is told by the state. */
+  ended(reason) {
+    if (this.conversation.goesOn) return;
+    this.warn(endingWords(reason), reason.startsWith("far_") ? "news" : "warning");
+    if (this.notice) this.notice.isEnding = true;
   }
 
   suspect(why) {
@@ -289,6 +297,7 @@ class Page {
   }
 
   captured(kind, track) {
+    if (track) this.unblock();
     if (kind === "audio") this.meter("own", track);
     else play("own-video", track);
     if (track) this.handle({ type: "equipped", kind, on: true });
@@ -337,7 +346,22 @@ class Page {
   playSound() {
     const heard = !this.conversation.paused;
     const speaks = this.conversation.farProps?.paused === "false";
-    setSound({ heard, played: this.farTracks.audio !== null && (heard || speaks) });
+    setSound({ heard, played: this.farTracks.audio !== null && (heard || speaks) }, () => this.soundRefused());
+  }
+
+  /** After a reload a browser lets nothing sound before there is a click, or a microphone is open. */
+  soundRefused() {
+    if (this.notice?.isRefusal) return;
+    const before = this.notice;
+    this.warn(soundWords);
+    Object.assign(this.notice, { isRefusal: true, before });
+  }
+
+  unblock() {
+    if (!this.conversation.paused) this.meters.start();
+    if (this.notice?.isRefusal) this.notice = this.notice.before;
+    this.playSound();
+    this.draw();
   }
 
   meter(side, track) {
@@ -399,57 +423,14 @@ class Page {
   }
 
   picture() {
-    const { conversation, name, place } = this;
-    if (!conversation) return emptyPicture(place, name);
-    const { paused, muted, camera, farHere, farProps, words } = conversation;
-    const pairing = conversation.pairing.kind;
-    const call = conversation.phase;
-    const farPaused = farProps?.paused !== "false";
-    const line = LINES[conversation.line.kind];
-    const model = { pairing, paused, muted, camera, farHere, farPaused, call, line, name, words };
-    const live = call === "connected" && !paused;
-    return {
-      ...model,
-      link: pairing === "waiting" && line !== "taken" ? inviteLink(location.href, place) : null,
-      kept: [],
-      usable: (pairing === "paired" || pairing === "accepting") && line !== "taken",
-      canUnpause: pairing === "paired" && line !== "taken",
-      showOwn: !paused && camera && this.capture.tracks.video !== null,
-      showFar: live && !farPaused && farProps?.videosend === "true" && this.farTracks.video !== null,
-      state: stateWords(model),
-      presence: farHere ? (call === "connected" && !farPaused ? "Live" : "Here") : "Away",
-      ownStatus: paused ? "paused" : muted ? "muted" : "live",
-      farStatus: farHere ? (farPaused ? "paused" : "live") : "away",
-      notice: this.noticeNow(),
-      title: title(name, paused, call),
-    };
+    const { conversation, place, name, notice, capture, farTracks } = this;
+    if (!conversation) {
+      const kept = store.listConversations().filter(({ convo }) => convo !== place.convo);
+      return emptyPicture({ obstacle: place.obstacle, name, kept });
+    }
+    const pictures = { own: capture.tracks.video !== null, far: farTracks.video !== null };
+    return pictureOf({ conversation, now: now(), address: location.href, place, name, notice, pictures });
   }
-
-  noticeNow() {
-    const { pairing, line, backoff } = this.conversation;
-    if (line.kind === "taken") return { ...obstacles.taken, kind: "obstacle" };
-    if (pairing.kind === "refused" || pairing.kind === "expired") return { ...obstacles[pairing.kind], kind: "obstacle" };
-    if (this.notice) return this.notice;
-    const isLost = backoff.since !== null && now() - backoff.since > OFFLINE_GRACE;
-    const seconds = line.kind === "offline" ? Math.round((line.until - now()) / 1000) : 0;
-    return isLost ? { ...offlineWords(seconds), kind: "warning", action: null } : null;
-  }
-}
-
-function emptyPicture({ obstacle, convo }, name) {
-  return {
-    ...{ pairing: obstacle ?? "starting", paused: true, muted: false, camera: true, farHere: false, farPaused: true },
-    ...{ call: "idle", line: "offline", name, link: null, usable: false, canUnpause: false },
-    ...{ showOwn: false, showFar: false, state: "", presence: "", ownStatus: "", farStatus: "" },
-    kept: store.listConversations().filter((kept) => kept.convo !== convo),
-    notice: obstacle ? { ...obstacles[obstacle], kind: "obstacle" } : null,
-    title: title(name, true, "idle"),
-  };
-}
-
-function title(name, paused, call) {
-  const state = paused ? "" : call === "connected" ? "● " : "○ ";
-  return state + (name ? `${name} · twocan` : "twocan");
 }
 
 new Page(arrive()).start();

@@ -1,4 +1,4 @@
-// The code's key, and the proofs by which two sides show each other that they hold it.
+// The code's key, and what is left of it once it is used: enough to say so, and no more.
 
 import { fromBase64url, toBase64url } from "./base64url.js";
 
@@ -17,14 +17,6 @@ export function newKey() {
 export function parseKey(text) {
   // The 43 characters hold two bits more than the 32 bytes: they must be clear.
   return typeof text === "string" && /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/.test(text) ? text : null;
-}
-
-/**
- * What `from` sends to `to` to show that it holds `key`: HMAC-SHA256, as base64url. `label` is `accept` (from whom the
- * code was handed to) or `accepted` (from its owner).
- */
-export async function proof(key, label, convo, from, to) {
-  return hmac(key, `twocan 1 ${label}\n${convo}\n${from}\n${to}\n`);
 }
 
 /**

@@ -97,7 +97,8 @@ export class Peer {
   }
 
   describe() {
-    this.tell("described", { sdp: askForShortPackets(this.pc.localDescription.sdp) });
+    const { type: description, sdp } = this.pc.localDescription;
+    this.tell("described", { description, sdp: askForShortPackets(sdp) });
     this.setDescribed();
   }
 

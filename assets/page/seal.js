@@ -57,7 +57,7 @@ export class Channel {
     /** What this side began, or answered last, and is not through yet: `{ id, pattern, handshake, at, … }`. */
     this.begun = null;
     this.answered = null;
-    /** A session that the far side has yet to show it has, too: `{ session, at, first }`. */
+    /** A session that the far side has yet to show it has: `{ session, at, first }`. */
     this.pending = null;
     this.session = null;
     /** What the far side still seals with until it has heard of `session`. */
@@ -101,7 +101,7 @@ export class Channel {
       here: () => this.arrived(now, input.order),
       away: () => this.left(),
       frame: () => this.received(now, input.from, input.frame),
-      say: () => this.say(input.text),
+      say: () => this.say(now, input.text),
       expired: () => this.expired(),
       deadline: () => {},
     };
@@ -141,7 +141,7 @@ export class Channel {
 
   /** The far side is here and no session is up: from now on time counts. */
   awaitSession(now) {
-    this.silentAt = this.suspected.has("silent") ? Infinity : now + SILENCE_LIMIT;
+    this.silentAt = now + SILENCE_LIMIT;
     this.retryLater(now);
   }
 
@@ -187,7 +187,12 @@ export class Channel {
     const { kind, far } = this.trust;
     if (kind === "closed" || (kind === "paired" && from !== far)) return this.refuse(from, read);
     if (kind === "owner") return this.asked(now, from, read);
-    if (from !== far || !this.here || !this.seeks) return;
+    if (from !== far || !this.seeks) return;
+    if (!this.here && read.type !== "refused") {
+      // Whoever speaks is here, whatever the server told of it, or did not.
+      this.here = true;
+      if (this.session === null) this.awaitSession(now);
+    }
     if (read.type === "noise") return this.farShakes(now, read);
     if (read.type === "sealed") return this.farSeals(now, read);
     if (kind === "reader") return this.farRefuses(read.proof);
@@ -206,7 +211,7 @@ export class Channel {
     if (type !== "noise" || pattern !== "XXpsk0") return;
     const attempt = this.answered;
     const isSame = attempt !== null && attempt.id === id && attempt.from === from;
-    if (step === 1) return isSame && sameBytes(attempt.first, data) ? undefined : this.ask(from, id, data);
+    if (step === 1) return isSame && frame.sameBytes(attempt.first, data) ? undefined : this.ask(from, id, data);
     if (step === 3 && isSame) return this.pair(now, data);
   }
 
@@ -274,7 +279,7 @@ export class Channel {
 
   async answer(now, { id, data }) {
     const { trust, begun, pending } = this;
-    const isRepeat = this.session?.id === id || (pending?.first && sameBytes(pending.first, data));
+    const isRepeat = this.session?.id === id || (pending?.first && frame.sameBytes(pending.first, data));
     if (isRepeat || !trust.key) return;
     const isGlare = begun?.pattern === "KK" && now < begun.at + ATTEMPT_LIMIT;
     if (isGlare && this.me > trust.far) return;
@@ -311,7 +316,9 @@ export class Channel {
   /** The far side has a session that this one has not. */
   farDisagrees(now, id) {
     const isLate = this.retired?.id === id && now < this.retired.until;
-    if (!isLate && !this.isUnderWay(now)) this.want(now);
+    // Unless it is heard to have moved on until then, it has not.
+    if (isLate) this.beginAt = Math.min(this.beginAt, this.retired.until);
+    else if (!this.isUnderWay(now)) this.want(now);
   }
 
   /** What should be the far side's first words in a new session: only who holds the keys can say them now. */
@@ -325,10 +332,13 @@ export class Channel {
 
   hear(now, session, text) {
     if (session === this.session) {
-      // The far side has moved on to this session too, and what made this side doubt it is disproved.
+      // The far side has moved on to this session too; what made this side doubt it is disproved.
       if (this.previous !== null) this.retire(now, this.previous);
       this.previous = null;
       this.beginAt = Infinity;
+    } else {
+      // Where handshakes crossed, each side may take the other's session for the old one, for ever.
+      this.beginAt = Math.min(this.beginAt, now + LATE_LIMIT);
     }
     this.told({ type: "heard", text });
   }
@@ -351,8 +361,10 @@ export class Channel {
     this.retired = { id, until: now + LATE_LIMIT };
   }
 
-  async say(text) {
-    if (this.session !== null) await this.sendSealed(this.session, text);
+  async say(now, text) {
+    if (this.session === null) return;
+    await this.sendSealed(this.session, text);
+    if (this.session.isUsedUp) this.broken(now, this.session);
   }
 
   async sendSealed(session, text) {
@@ -391,8 +403,4 @@ export class Channel {
   send(to, text) {
     this.told({ type: "send", to, text });
   }
-}
-
-function sameBytes(a, b) {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

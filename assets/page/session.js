@@ -19,10 +19,15 @@ export class Session {
     return GREETINGS[this.pattern];
   }
 
-  /** `text` as the next frame; null if it is too long, or the numbers are used up. */
+  /** Whether there is no number left for another frame. */
+  get isUsedUp() {
+    return this.sender.n > frame.LAST_NUMBER;
+  }
+
+  /** `text` as the next frame; null if it is too long. */
   async seal(text) {
     const { n } = this.sender;
-    if (n > frame.LAST_NUMBER || frame.isLonger(text, frame.PLAIN_LIMIT)) return null;
+    if (frame.isLonger(text, frame.PLAIN_LIMIT)) return null;
     return frame.sealed({ id: this.id, n, data: await this.sender.seal(new TextEncoder().encode(text)) });
   }
 

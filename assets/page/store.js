@@ -50,7 +50,7 @@ export function eraseCode(convo) {
   sessionStorage.removeItem(codeKey(convo));
 }
 
-/** Notes that the page is left in a call: `{ muted }`. */
+/** Notes how the page is left, so that it goes on like that if it is reloaded: `{ paused, muted }`. */
 export function noteLeft(convo, state) {
   write(sessionStorage, leftKey(convo), { ...state, at: Date.now() });
 }

@@ -20,6 +20,7 @@ export function listen(act) {
   onClick("new-code", () => ({ type: "newCode" }));
   onClick("dismiss", () => ({ type: "dismiss" }));
   element("copy").addEventListener("click", copyLink);
+  element("sealed").addEventListener("toggle", ({ target }) => target.scrollIntoView({ block: "nearest" }));
   element("code-link").addEventListener("focus", ({ target }) => target.select());
   element("name").addEventListener("change", ({ target }) => act({ type: "name", name: target.value }));
   element("name").addEventListener("keydown", ({ key, target }) => {
@@ -32,7 +33,7 @@ export function listen(act) {
 function spaceBar(event, act) {
   const modified = event.ctrlKey || event.altKey || event.metaKey || event.shiftKey;
   if (event.key !== " " || event.repeat || modified) return;
-  if (event.target.closest("input, button, a, [contenteditable]") || element("unpause").disabled) return;
+  if (event.target.closest("input, button, a, summary, [contenteditable]") || element("unpause").disabled) return;
   event.preventDefault();
   act({ type: "toggle" });
 }
@@ -49,7 +50,7 @@ async function copyLink() {
   setTimeout(() => (element("copy").textContent = "Copy link"), 2000);
 }
 
-/** Draws `model`; see `picture` in main.js for what it holds. */
+/** Draws `model`; see `picture.js` for what it holds. */
 export function draw(model) {
   const { body } = document;
   set(body.dataset, { call: model.call, line: model.line, far: model.farHere ? "here" : "away" });
@@ -60,7 +61,9 @@ export function draw(model) {
   drawCode(model);
   drawControls(model);
   drawNotice(model.notice);
-  text("state", model.state);
+  drawWords(model.words);
+  text("state-text", model.state);
+  text("state-aside", model.aside && ` ${model.aside}`);
   text("presence-text", model.presence);
   text("own-status", model.ownStatus);
   text("far-status", model.farStatus);
@@ -117,6 +120,15 @@ function drawControls({ paused, muted, camera, call, canUnpause, showOwn, showFa
   element("stage").classList.toggle("picture", showFar);
 }
 
+function drawWords(words) {
+  show("sealed", words !== null);
+  if (words === null) element("sealed").open = false;
+  const list = element("safety-words");
+  if (list.textContent === (words ?? "")) return;
+  const spans = (words ?? "").split(" ").map((word) => Object.assign(document.createElement("span"), { textContent: word }));
+  list.replaceChildren(...spans.flatMap((span, at) => (at > 0 ? [" ", span] : [span])));
+}
+
 function drawNotice(notice) {
   show("notice", notice !== null);
   text("notice-text", notice?.text ?? "");
@@ -140,11 +152,14 @@ export function play(id, track) {
   else if (media.srcObject?.getTracks()[0] !== track) media.srcObject = new MediaStream([track]);
 }
 
-/** Whether the sound of the far side is played, and whether it is heard: silently played, it is kept up with. */
-export function setSound({ played, heard }) {
+/**
+ * Whether the sound of the far side is played, and whether it is heard: silently played, it is kept up with. `refused()`
+ * hears of a browser that plays nothing before there is a click.
+ */
+export function setSound({ played, heard }, refused) {
   const audio = element("far-audio");
   set(audio, { muted: !heard });
-  if (played && audio.paused) audio.play().catch(() => {});
+  if (played && audio.paused) audio.play().catch(({ name }) => name === "NotAllowedError" && refused());
   else if (!played && !audio.paused) audio.pause();
 }
 

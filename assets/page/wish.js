@@ -58,6 +58,8 @@ export class Wish {
     if (phase === "idle") return this.over(now, ending);
     if (phase === "ending" || phase === "connected") this.forget();
     if (phase !== "ending") this.isWanted = true;
+    // The far side has answered, or asked: it is back.
+    if (phase === "connecting") this.returnBy = Infinity;
     if (phase === "connected") this.wasConnected = true;
     const isMissed = this.wasConnected && (phase === "calling" || phase === "connecting");
     return isMissed ? "reconnecting" : phase;

@@ -8,15 +8,15 @@ export function stateWords({ pairing, paused, farHere, farPaused, call, line }) 
   }
   if (call === "ending") return "Hanging up…";
   if (call === "reconnecting") {
-    const still = paused ? "You are paused." : "You are unpaused, and will be heard then.";
-    return `The connection is lost. The call goes on when it is back. ${still}`;
+    const lost = farHere ? "The connection is lost, and is made anew." : "The other side is gone. The call goes on when it is back.";
+    return `${lost} ${paused ? "You are paused." : "You are unpaused, and will be heard then."}`;
   }
   if (call === "calling" || call === "connecting") {
     return paused ? "The other side is connecting. You are paused." : "Connecting…";
   }
   if (call === "connected") return connectedWords(paused, farPaused);
   if (line !== "joined") return paused ? "Paused. Looking for the server…" : "Unpaused. Looking for the server…";
-  if (farHere) return "Ready. Unpause to talk.";
+  if (farHere) return paused ? "Ready. Unpause to talk." : "Connecting…";
   return paused ? "Paused. The other side is away." : "Unpaused. You will be heard when the other side comes.";
 }
 
@@ -25,13 +25,24 @@ function connectedWords(paused, farPaused) {
   return farPaused ? "You are live. The other side is paused." : "You are talking.";
 }
 
+/**
+ * What the other side does with what it is told, by what it tells of itself; empty where it plays it at once.
+ * `holding` seldom changes; `behind` and the short `status` change every second.
+ */
+export function farWords(props) {
+  const holding = props?.holding === "true" ? "The other side keeps what you say while speaking." : "";
+  const seconds = /^\d{1,4}$/.test(props?.behind ?? "") ? Number(props.behind) : 0;
+  if (seconds === 0) return { holding, behind: "", status: "" };
+  return { holding, behind: `${holding ? "It" : "The other side"} is ${seconds} s behind.`, status: `${seconds} s behind` };
+}
+
 const ENDINGS = {
   far_hung_up: "The other side hung up.",
   no_answer: "The other side did not answer. Unpause to try again.",
   no_connection: "Could not connect the two of you. A firewall may be in the way. Unpause to try again.",
-  far_gone: "The other side is gone. The call goes on when it is back.",
+  far_gone: "The other side is gone.",
   far_closed: "The other side has left.",
-  far_failed: "The other side could not take the call. It is tried again.",
+  far_failed: "The other side could not take the call. Unpause to try again.",
   failed: "The call broke off. Unpause to try again.",
 };
 
@@ -49,6 +60,9 @@ const SUSPICIONS = {
 export function suspicionWords(why) {
   return SUSPICIONS[why];
 }
+
+/** The far side's sound is there, and not played. */
+export const soundWords = "This browser plays no sound here yet. Click anywhere, or press a key.";
 
 const DEVICES = { audio: "microphone", video: "camera" };
 

@@ -113,8 +113,10 @@ impl Call {
             self.tell(&connection.session, Body::Reject);
             return false;
         }
-        if self.state.connected().is_some_and(|current| current.generation >= connection.generation) {
-            self.out_of_turn("update of long ago");
+        let is_old = self.state.connected().is_some_and(|current| current.generation >= connection.generation);
+        // Behind the last number no other could follow.
+        if is_old || connection.generation == u32::MAX {
+            self.out_of_turn("update of another time");
             return false;
         }
         let link = match self.state.clone() {

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::{
-    Body, CLOSE_DELAY, CONNECTION_LIMIT, Call, Connection, Ending, Heartbeat, Link, MediaCommand, MediaEvent, Message,
-    Output, Signal, State, Turn, far::CANDIDATES,
+    Attempt, Body, CLOSE_DELAY, CONNECTION_LIMIT, Call, Connection, Ending, Heartbeat, Link, MediaCommand, MediaEvent,
+    Message, Output, Signal, State, Turn, far::CANDIDATES,
 };
-use crate::negotiation::{Candidate, Sdp};
+use crate::negotiation::{Candidate, Sdp, SdpType};
 
 impl Call {
     pub(super) fn media(&mut self, now: Instant, connection: &Connection, event: MediaEvent) {
@@ -15,7 +15,7 @@ impl Call {
             return; // A connection that is closed has nothing more to tell.
         }
         match event {
-            MediaEvent::Described(_, sdp) => self.described(now, connection, sdp),
+            MediaEvent::Described(kind, sdp) => self.described(now, connection, kind, sdp),
             MediaEvent::Candidate(candidate) => self.found(connection, candidate),
             MediaEvent::DataOpen if is_next => self.data_open(now, connection),
             MediaEvent::DataOpen => self.out_of_turn("data channel"),
@@ -26,15 +26,17 @@ impl Call {
         }
     }
 
-    fn described(&mut self, now: Instant, connection: &Connection, sdp: Sdp) {
-        let Some(attempt) = self.state.attempt_mut().filter(|attempt| attempt.connection == *connection) else {
+    fn described(&mut self, now: Instant, connection: &Connection, kind: SdpType, sdp: Sdp) {
+        // Where both offered an update, what is answered has the name of this side's own that was dropped.
+        let fits = |attempt: &&mut Attempt| attempt.connection == *connection && attempt.role.describes() == kind;
+        let Some(attempt) = self.state.attempt_mut().filter(fits) else {
             return self.out_of_turn("description");
         };
         attempt.own = Some(sdp);
         let attempt = attempt.clone();
         self.tell_description(&attempt);
         if let State::PendingIncoming(attempt) = self.state.clone() {
-            self.enter(State::Answered(super::Attempt { until: now + CONNECTION_LIMIT, ..attempt }));
+            self.enter(State::Answered(Attempt { until: now + CONNECTION_LIMIT, ..attempt }));
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Connection, LIFE_LIMIT, PING_INTERVAL, Phase, REPEAT_INTERVAL};
 use crate::{
     ids::SessionId,
-    negotiation::{Candidate, Sdp},
+    negotiation::{Candidate, Sdp, SdpType},
 };
 
 /// What a call waits for.
@@ -59,6 +59,16 @@ pub(super) enum State {
 pub(super) enum Role {
     Offers,
     Answers,
+}
+
+impl Role {
+    /// What a side in this role describes itself by.
+    pub(super) fn describes(self) -> SdpType {
+        match self {
+            Self::Offers => SdpType::Offer,
+            Self::Answers => SdpType::Answer,
+        }
+    }
 }
 
 /// A connection in the making, and all that this side told of it: some of it may have to be told again.

@@ -73,7 +73,9 @@ impl Wish {
             Phase::Idle => return (self.over(now, ending.as_ref()), ending),
             Phase::Connected => *self = Self { wanted: true, connected: true, ..Self::default() },
             Phase::Ending => self.forget(),
-            Phase::Calling | Phase::Connecting | Phase::Reconnecting => self.wanted = true,
+            Phase::Calling | Phase::Reconnecting => self.wanted = true,
+            // The far side has answered, or asked: it is back.
+            Phase::Connecting => (self.wanted, self.return_by) = (true, None),
         }
         let missed = self.connected && matches!(phase, Phase::Calling | Phase::Connecting);
         (if missed { Phase::Reconnecting } else { phase }, ending)
@@ -97,5 +99,68 @@ impl Wish {
             }
         }
         if self.is_lost() { Phase::Reconnecting } else { Phase::Idle }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn ending(words: &str) -> Ending {
+        match words.split(' ').next() {
+            Some("hung_up") => Ending::HungUp,
+            Some("far_hung_up") => Ending::FarHungUp,
+            Some("no_answer") => Ending::NoAnswer,
+            Some("no_connection") => Ending::NoConnection,
+            Some("far_gone") => Ending::FarGone,
+            Some("far_closed") => Ending::FarClosed,
+            Some("far_failed") => Ending::FarFailed,
+            _ => Ending::Failed(words.into()),
+        }
+    }
+
+    const PHASES: [(&str, Phase); 6] = [
+        ("idle", Phase::Idle),
+        ("calling", Phase::Calling),
+        ("connecting", Phase::Connecting),
+        ("connected", Phase::Connected),
+        ("reconnecting", Phase::Reconnecting),
+        ("ending", Phase::Ending),
+    ];
+
+    fn tell(wish: &mut Wish, now: Instant, input: &str) -> Value {
+        match input {
+            "expire" => return json!(wish.expire(now)),
+            "met" => wish.met(),
+            "forget" => wish.forget(),
+            _ => {
+                let (name, why) = input.split_once(": ").map_or((input, None), |(name, why)| (name, Some(ending(why))));
+                let (_, phase) = PHASES.into_iter().find(|(other, _)| *other == name).expect("a phase");
+                let (shown, _) = wish.note(now, phase, why);
+                return json!(PHASES.into_iter().find(|(_, other)| *other == shown).expect("a phase").0);
+            }
+        }
+        Value::Null
+    }
+
+    #[test]
+    fn a_wish_goes_as_it_does_on_the_page() {
+        let vectors = include_str!("../../tests/vectors/wish.json");
+        let vectors: Value = serde_json::from_str(vectors).expect("JSON");
+        for script in vectors["scripts"].as_array().expect("scripts") {
+            let (mut wish, start) = (Wish::default(), Instant::now());
+            for step in script["steps"].as_array().expect("steps") {
+                let now = start + Duration::from_millis(step["at"].as_u64().expect("a time"));
+                let shown = tell(&mut wish, now, step["input"].as_str().expect("an input"));
+                let deadline = wish.deadline().map(|due| (due - start).as_millis() as u64);
+                let done = json!({
+                    "at": step["at"], "input": step["input"], "shown": shown, "wanted": wish.is_wanted(),
+                    "lost": wish.is_lost(), "mayTry": wish.may_try(), "deadline": deadline,
+                });
+                assert_eq!(done, *step, "{}", script["name"]);
+            }
+        }
     }
 }

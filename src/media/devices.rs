@@ -4,7 +4,7 @@ use std::{convert::Infallible, str::FromStr};
 
 use gstreamer::{self as gst, prelude::*};
 
-use super::MediaError;
+use super::{MediaError, complaint};
 
 /// What a person chose for one device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -137,6 +137,7 @@ impl Kind {
 ///
 /// Errors: GStreamer does not start.
 pub fn list() -> Result<Vec<Device>, MediaError> {
+    complaint::listen();
     gst::init().map_err(|error| MediaError::Start(error.to_string()))?;
     let found = [Kind::Microphone, Kind::Camera, Kind::Speaker].map(|kind| (kind, probe(kind)));
     let describe = |kind, device: &gst::Device| Device {

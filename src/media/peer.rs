@@ -39,6 +39,8 @@ const NEGOTIATION_LIMIT: Duration = Duration::from_secs(5);
 /// The data channel's label. Source: Calling 3.0 as twocan speaks it.
 const DATA_CHANNEL: &str = "calling-3.0";
 
+/// What to say when every way between the two has failed.
+const NO_WAY: &str = "no way through to the other side was found; a TURN server may help (--turn)";
 /// Candidates of the far side that are taken in one call: 64; a browser with four addresses sends a dozen.
 const CANDIDATES: u32 = 64;
 /// The longest text that is taken on the data channel: 8 KiB; what two twocans say there has some 200 bytes.
@@ -281,7 +283,7 @@ impl Peer {
                 WebRTCPeerConnectionState::Disconnected => tell_doubt(&reporter, &in_doubt),
                 WebRTCPeerConnectionState::Failed => {
                     connected.set(false);
-                    reporter.tell(MediaEvent::Failed("no way through to the other side".into()));
+                    reporter.tell(MediaEvent::Failed(NO_WAY.into()));
                 }
                 WebRTCPeerConnectionState::Closed => {
                     connected.set(false);

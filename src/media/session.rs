@@ -9,7 +9,7 @@ use std::{
 use gstreamer as gst;
 
 use super::{
-    Event, MediaError, Options,
+    Event, MediaError, Options, complaint,
     devices::{self, Ends},
     gate,
     peer::Peer,
@@ -87,6 +87,7 @@ struct Worker {
 
 impl Worker {
     fn new(options: Options, gate: gate::Handle, events: Sender<Event>) -> Result<Self, MediaError> {
+        complaint::listen();
         gst::init().map_err(|error| MediaError::Start(error.to_string()))?;
         if let Some(missing) = NEEDED.into_iter().find(|name| gst::ElementFactory::find(name).is_none()) {
             return Err(MediaError::Missing(missing));

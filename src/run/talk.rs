@@ -141,10 +141,10 @@ impl Talk {
             .and_then(|home| Ok((home, Screen::open(options.face, options.started)?)))
             // Where there will be no screen to show them on.
             .inspect_err(|_| super::bookmarks::report(&troubles));
-        let (home, mut screen) = opened?;
-        troubles.iter().for_each(|trouble| screen.show(&notice(trouble.to_string())));
+        let (home, screen) = opened?;
+        let mut notices: Vec<String> = troubles.iter().map(ToString::to_string).collect();
         if bookmark.is_unsealed() {
-            screen.show(&notice("paired before calls were sealed: the other side has to scan a new code, once".into()));
+            notices.push("paired before calls were sealed: the other side has to scan a new code, once".into());
         }
         let (trust, code) = trust(&bookmark, home.link_origin())?;
         let conversation = Conversation::new(Setup {
@@ -189,6 +189,7 @@ impl Talk {
             muted: tell::Muted::default(),
         };
         talk.introduce();
+        notices.into_iter().for_each(|message| talk.screen.show(&notice(message)));
         talk.handle(Input::Start)?;
         Ok(talk)
     }
@@ -209,7 +210,7 @@ impl Talk {
         while !self.is_done() {
             let deadline = [self.conversation.deadline(), self.quit_by].into_iter().flatten().min();
             let wake = {
-                let command = self.screen.command().fuse();
+                let command = next_command(&mut self.screen, self.quit_by).fuse();
                 let media = self.media_events.recv().fuse();
                 let socket = self.socket_events.recv().fuse();
                 let network = next_change(self.network_changes.as_ref()).fuse();
@@ -440,6 +441,11 @@ fn trust(bookmark: &Bookmark, origin: Origin) -> Result<(Trust, Option<Invite>),
             (Trust::Owner { code }, Some(invite))
         }
     })
+}
+
+/// What the user wants, until that is to quit: a terminal that is gone would say so for ever.
+async fn next_command(screen: &mut Screen, quit_by: Option<Instant>) -> Option<Command> {
+    if quit_by.is_some() { std::future::pending().await } else { screen.command().await }
 }
 
 async fn next_change(changes: Option<&rt::Receiver<()>>) -> Option<()> {

@@ -253,7 +253,7 @@ impl Ending {
             }
             Self::FarGone => format!("{name} is gone; the call goes on when the line is back"),
             Self::FarClosed => format!("{name} has left"),
-            Self::FarFailed => format!("{name} cannot take the call at the moment"),
+            Self::FarFailed => format!("{name} could not go on with the call"),
             Self::Failed => "the connection failed".into(),
         }
     }

@@ -94,7 +94,7 @@ fn call(state: CallState, reason: Option<Ending>, before: &Status, status: &Stat
         CallState::Calling => format!("calling {name}"),
         CallState::Connecting => "connecting".to_owned(),
         CallState::Connected if before.call == CallState::Reconnecting => format!("connected again: {}", far(status)),
-        CallState::Connected => format!("connected to {name}"),
+        CallState::Connected => format!("connected: {}", far(status)),
         CallState::Reconnecting => {
             let (was, is) = (lost(before), lost(status));
             Some(is.clone()).filter(|_| before.call != CallState::Reconnecting || was != is)?
@@ -206,6 +206,7 @@ mod tests {
     }
 
     const JOINED: Event = Event::Line { state: LineState::Joined, retry_ms: None };
+    const UP: Event = Event::Call { state: CallState::Connected, reason: None, message: None };
     const HERE: Event = Event::Far { here: true };
     const GONE: Event = Event::Far { here: false };
     const UNPAUSED: Event = Event::Paused { paused: false };
@@ -227,18 +228,25 @@ mod tests {
 
     #[test]
     fn what_the_other_side_repeats_is_told_once() {
-        assert_eq!(log(&[props(true, false, 0), props(true, false, 0)]), ["tim is here, paused"]);
+        assert_eq!(log(&[UP, props(true, false, 0), props(true, false, 0)])[1..], ["tim is here, paused"]);
     }
 
     #[test]
     fn what_is_heard_later_is_told_when_it_begins_and_ends_and_not_every_second() {
-        let said = log(&[props(false, true, 0), props(false, true, 1), props(false, true, 2), props(false, false, 0)]);
+        let told = [props(false, true, 0), props(false, true, 1), props(false, true, 2), props(false, false, 0)];
+        let said = log(&[&[UP], &told[..]].concat());
         let wanted = [
             "tim is here, talking; tim keeps what you say while speaking, and hears it afterwards",
             "tim is here, talking; tim is 1 s behind; tim keeps what you say while speaking, and hears it afterwards",
             "tim is here, talking",
         ];
-        assert_eq!(said, wanted);
+        assert_eq!(said[1..], wanted);
+    }
+
+    #[test]
+    fn what_the_other_side_says_of_itself_before_it_can_be_heard_is_told_with_the_connection() {
+        let said = log(&[HERE, call(CallState::Connecting, None), props(false, false, 0), UP]);
+        assert_eq!(said[1..], ["connecting", "connected: tim is here, talking"]);
     }
 
     #[test]
@@ -251,7 +259,7 @@ mod tests {
             call(CallState::Reconnecting, None),
             call(CallState::Reconnecting, None),
             props(true, false, 0),
-            call(CallState::Connected, None),
+            UP,
         ];
         let wanted = [
             "connection lost: making a new one; you are unpaused: you will be heard as soon as it is made",
@@ -260,10 +268,7 @@ mod tests {
             "tim is here",
             "connected again: tim is here, paused",
         ];
-        assert_eq!(
-            log(&[&[JOINED, UNPAUSED, call(CallState::Connected, None), GONE], &lost[..]].concat())[4..],
-            wanted
-        );
+        assert_eq!(log(&[&[JOINED, UNPAUSED, UP, GONE], &lost[..]].concat())[4..], wanted);
     }
 
     #[test]
@@ -271,7 +276,7 @@ mod tests {
         let said = log(&[
             JOINED,
             HERE,
-            call(CallState::Connected, None),
+            UP,
             call(CallState::Reconnecting, Some(Ending::FarClosed)),
             GONE,
             PAUSED,

@@ -361,10 +361,11 @@ mod tests {
     fn presence_says_what_the_other_side_does() {
         assert_eq!(status(&[]).presence(), "tim is not here");
         assert_eq!(status(&[HERE]).presence(), "tim is here");
-        assert_eq!(status(&[HERE, props(true, true)]).presence(), "tim is here, paused");
-        assert_eq!(status(&[HERE, props(false, true)]).presence(), "tim is here, talking");
-        assert_eq!(status(&[HERE, props(false, false)]).presence(), "tim is here, microphone muted");
-        assert_eq!(status(&[HERE, props(false, true), call(CallState::Idle)]).presence(), "tim is here");
+        let connected = |props| status(&[HERE, props, call(CallState::Connected)]).presence();
+        assert_eq!(connected(props(true, true)), "tim is here, paused");
+        assert_eq!(connected(props(false, true)), "tim is here, talking");
+        assert_eq!(connected(props(false, false)), "tim is here, microphone muted");
+        assert_eq!(status(&[HERE, call(CallState::Connecting), props(false, true)]).presence(), "tim is here");
     }
 
     #[test]
@@ -376,7 +377,8 @@ mod tests {
     #[test]
     fn what_is_heard_later_is_told_only_while_it_is_so() {
         let props = |holding, behind| {
-            status(&[Event::FarProps { paused: false, audiosend: true, videosend: true, holding, behind }]).delays()
+            let props = Event::FarProps { paused: false, audiosend: true, videosend: true, holding, behind };
+            status(&[call(CallState::Connected), props]).delays()
         };
         assert!(props(false, 0).is_empty());
         assert_eq!(props(false, 4), ["tim is 4 s behind"]);

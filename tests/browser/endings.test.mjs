@@ -1,8 +1,10 @@
 // How calls end, and what goes on when the server does not.
 
 import assert from "node:assert/strict";
+import path from "node:path";
 import { after, before, test } from "node:test";
 import { Chrome } from "./harness/chrome.mjs";
+import { assertOneCall, misses } from "./harness/losses.mjs";
 import { NATIVE, PAGE, nativeAndNative, nativeAndPage, pageAndPage, settle, talk } from "./harness/pairs.mjs";
 import { Scene } from "./harness/scene.mjs";
 import { clock, eventually } from "./harness/timeline.mjs";
@@ -18,6 +20,8 @@ const GONE_LIMIT = 5000;
 const LINE_LIMIT = 3000;
 /** Tones and pictures that show that a call goes on. */
 const PROOF = 30;
+
+const isConnected = ({ state }) => state === "connected";
 
 /** No call, paused, and nothing is played any more; within the limit. */
 async function isOver(side) {
@@ -71,54 +75,87 @@ test("the page is closed: the native is ready and paused within 5 s", limit, asy
   await native.until("the far side's absence", ({ far }) => far === false);
 });
 
-test("the page is reloaded: both are ready and paused, and can talk again", limit, async (t) => {
+test("the page is reloaded: the call goes on, and neither side has paused", limit, async (t) => {
   const { native, tab } = await nativeAndPage(new Scene(t, chrome));
   await talk(native, tab);
+  const from = [native.cursor, tab.cursor];
   await tab.reload();
-  await isOver(native);
+  await Promise.all([tab.hears(NATIVE.hz, { from: from[1] }), native.wait("call", isConnected, { from: from[0] })]);
+  await native.hears(PAGE.hz, { from: native.cursor });
+  assert.equal(tab.now.paused, false);
+  assert.deepEqual(native.all("paused", from[0]), []);
+  assertOneCall(native, from[0]);
+});
+
+test("the whole browser is killed: the native misses it within 3 s, unpaused, and has it back", limit, async (t) => {
+  const scene = new Scene(t, chrome);
+  const { origin } = await scene.server();
+  const native = await scene.native("native", { server: origin });
+  const profile = path.join(scene.folder, "profile");
+  const own = await Chrome.launch({ profile });
+  scene.closers.push(() => own.close());
+  const first = await own.home().tab("page", await native.link(), { tone: PAGE.hz, colour: PAGE.colour });
+  native.voice = NATIVE;
+  await settle(native, first);
+  const { address } = first.now;
+  // What the browser keeps is on its disk once it has been ended properly.
+  await own.close();
+  first.forget();
+
+  const second = await Chrome.launch({ profile });
+  scene.closers.push(() => second.close());
+  const tab = await second.home().tab("page again", address, { tone: PAGE.hz, colour: PAGE.colour });
+  tab.voice = PAGE;
   await settle(native, tab);
   await talk(native, tab);
+  const [killed, from] = [clock(), native.cursor];
+  second.kill();
+  t.diagnostic(`noticed after ${(await misses(native, killed)).toFixed(0)} ms`);
+  await native.until("the far side's absence", ({ far }) => far === false);
+  tab.forget();
+
+  const third = await Chrome.launch({ profile });
+  scene.closers.push(() => third.close());
+  const again = await third.home().tab("page once more", address, { tone: PAGE.hz, colour: PAGE.colour });
+  await Promise.all([again.connected(), native.connected()]);
+  assert.equal(again.now.paused, true);
+  await again.unpause();
+  await Promise.all([again.hears(NATIVE.hz), native.hears(PAGE.hz, { from: native.cursor })]);
+  assertOneCall(native, from);
 });
 
-test("the whole browser is killed: the native is ready and paused within 5 s", limit, async (t) => {
-  const own = await Chrome.launch();
-  t.after(() => own.close());
-  const { native, tab } = await nativeAndPage(new Scene(t, own));
-  await talk(native, tab);
-  const from = clock();
-  own.kill();
-  await isOver(native);
-  t.diagnostic(`${(native.events.findLast(({ event }) => event === "call").at - from).toFixed(0)} ms`);
-});
+/** The native is killed in a call, and started again: `page` finds it, as unpaused as before. */
+async function killAndStart(t, scene, native, tab) {
+  const [killed, from] = [clock(), tab.cursor];
+  await native.kill();
+  t.diagnostic(`noticed after ${(await misses(tab, killed)).toFixed(0)} ms`);
+  assert.match(tab.now.state, /^The other side is gone\. The call goes on when it is back\./);
+  await tab.silent();
+  assert.equal(await tab.open(), 2, "as unpaused as before");
+  const again = await scene.again(native);
+  again.voice = NATIVE;
+  await Promise.all([again.connected(), tab.connected()]);
+  assert.equal(again.now.paused, true);
+  assert.deepEqual(again.tones(), []);
+  const at = tab.cursor;
+  await again.unpause();
+  await Promise.all([again.hears(PAGE.hz), tab.hears(NATIVE.hz, { from: at })]);
+  assertOneCall(tab, from);
+}
 
-test("the native is killed: the page is ready and paused within 5 s, and finds it again", limit, async (t) => {
+test("the native is killed: the page misses it within 3 s, unpaused, and has it back", limit, async (t) => {
   const scene = new Scene(t, chrome);
   const { origin } = await scene.server();
   const { native, tab } = await nativeAndPage(scene, { native: { server: origin } });
   await talk(native, tab);
-  const from = clock();
-  await native.kill();
-  await isOver(tab);
-  const over = tab.events.find(({ at, event, call }) => at > from && event === "look" && call === "idle");
-  t.diagnostic(`${(over.at - from).toFixed(0)} ms`);
-  assert.equal(tab.now.notice, "The other side is gone. It will be here again when it comes back.");
-  await tab.letsGo();
-  const again = await scene.again(native);
-  again.voice = NATIVE;
-  await Promise.all([again.joined(), again.meets(), tab.meets()]);
-  await talk(tab, again);
+  await killAndStart(t, scene, native, tab);
 });
 
-test("the native is killed with its server inside: the page is ready and paused within 5 s", limit, async (t) => {
+test("the native is killed with its server inside: the page misses it within 3 s, and has it back", limit, async (t) => {
   const scene = new Scene(t, chrome);
   const { native, tab } = await nativeAndPage(scene);
   await talk(native, tab);
-  await native.kill();
-  await isOver(tab);
-  const again = await scene.again(native);
-  again.voice = NATIVE;
-  await Promise.all([again.joined(), again.meets(), tab.meets()]);
-  await talk(again, tab);
+  await killAndStart(t, scene, native, tab);
 });
 
 /** The call goes on in both directions, by sound and by picture. */

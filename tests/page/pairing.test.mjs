@@ -2,29 +2,20 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import "./webcrypto.mjs";
-import { newKey, parseKey, proof, sameProof } from "../../assets/page/pairing.js";
+import { isRefusal, newKey, parseKey, refusal, sameProof, spent } from "../../assets/page/pairing.js";
 import { vectors } from "./vectors.mjs";
 
-const { proofs } = vectors("pairing");
+const { codes } = vectors("seal");
 
-for (const { key, label, convo, from, to, proof: expected } of proofs) {
-  test(`the proof for ${label} equals the native one (key ${key.slice(0, 4)}…)`, async () => {
-    assert.equal(await proof(key, label, convo, from, to), expected);
-  });
-}
-
-test("a proof convinces only for its own key, step, conversation and direction", async () => {
-  const { key, label, convo, from, to, proof: right } = proofs[0];
+test("a refusal convinces only for its own key, conversation and addressee", async () => {
+  const [{ code, convo, to }] = codes;
+  const right = await refusal(await spent(code), convo, to);
   const other = "b".repeat(25) + "a";
-  const wrong = await Promise.all([
-    proof(newKey(), label, convo, from, to),
-    proof(key, "accepted", convo, from, to),
-    proof(key, label, other, from, to),
-    proof(key, label, convo, to, from),
-    proof(key, label, convo, from, other),
-  ]);
-  for (const candidate of wrong) assert.equal(sameProof(candidate, right), false);
-  assert.equal(sameProof(await proof(key, label, convo, from, to), right), true);
+  assert.equal(await isRefusal(code, convo, to, right), true);
+  for (const [key, where, whom] of [[newKey(), convo, to], [code, other, to], [code, convo, other]]) {
+    assert.equal(await isRefusal(key, where, whom, right), false);
+  }
+  assert.equal(await isRefusal(code, convo, to, await refusal(code, convo, to)), false);
 });
 
 test("proofs of different length or text differ", () => {

@@ -1,8 +1,9 @@
-// Two sides, a server that knows one room, and media that connect at once, on virtual time.
+// Two conversations, a server that knows one room, and media that connect at once, on virtual time.
+//
+// The sealed channel is a stand-in that needs no cryptography: it is up a while after both sides know of each other.
 
 import assert from "node:assert/strict";
 
-import "./webcrypto.mjs";
 import { Conversation } from "../../assets/page/conversation.js";
 import { uidOf } from "../../assets/page/ids.js";
 
@@ -10,21 +11,93 @@ export const CONVO = "aebagbafaydqqcikbmga2dqpca";
 /** The two sides' instances; the second is the greater. */
 export const INSTANCES = ["a".repeat(26), "e".repeat(26)];
 export const STRANGER = "i".repeat(26);
-export const SDP = "v=0\r\na=fingerprint:sha-256 AA\r\n";
+export const WORDS = "babab dodod gugug lilil";
+const SDP = "v=0\r\na=fingerprint:sha-256 AA\r\n";
 const LATENCY = 10;
 const DAY = 86_400_000;
 
-/** Proofs as the real ones, but made without cryptography: `key label from to`. */
-const proof = (key, label, from, to) => [key, label, from, to].join(" ");
+export const waiting = (code = "code") => ({ kind: "waiting", until: DAY, code });
+export const paired = (far, spent = null) => ({ kind: "paired", far, spent });
+export const accepting = (far, code = "code") => ({ kind: "accepting", far, code });
 
-export const waiting = () => ({ kind: "waiting", until: DAY });
-export const paired = (far) => ({ kind: "paired", far, reply: null });
-export const accepting = (far, me, key = "key") => ({
-  kind: "accepting",
-  far,
-  accept: proof(key, "accept", me, far),
-  accepted: proof(key, "accepted", far, me),
-});
+const isSame = (one, other) => one.sessid === other.sessid && one.generation === other.generation;
+
+/** What stands for the sealed channel of one side. */
+class Channel {
+  constructor(world, side, { kind, far, code, spent }) {
+    Object.assign(this, { world, side, kind, far, code, spent, here: false, isUp: false });
+  }
+
+  get other() {
+    return this.world.channels[1 - this.side];
+  }
+
+  tell(told) {
+    this.world.tell(this.side, { type: "channel", told });
+  }
+
+  handle({ type, from, text }) {
+    const inputs = {
+      here: () => this.arrived(),
+      away: () => this.left(),
+      frame: () => from === this.far && this.isUp && this.tell({ type: "heard", text }),
+      say: () => this.isUp && this.tell({ type: "send", to: this.far, text }),
+      expired: () => (this.kind = "closed"),
+    };
+    inputs[type]();
+  }
+
+  arrived() {
+    this.here = true;
+    this.world.later(() => this.shakeHands());
+  }
+
+  left() {
+    this.here = false;
+    if (!this.isUp) return;
+    this.isUp = false;
+    this.tell({ type: "down" });
+  }
+
+  /** Who read the code pairs; the paired meet when each of them has the other in the room. */
+  shakeHands() {
+    const { other, world } = this;
+    if (!this.here || this.isUp || !world.isOnLine(this.side) || !world.isOnLine(1 - this.side)) return;
+    if (this.kind === "accepting") return this.read();
+    const meets = this.kind === "paired" && other.kind === "paired";
+    if (!meets || !other.here || this.far !== INSTANCES[other.side] || other.far !== INSTANCES[this.side]) return;
+    for (const channel of [other, this]) channel.rise();
+  }
+
+  read() {
+    const { other, side, code } = this;
+    if (other.kind === "waiting" && other.code === code) {
+      other.pair(INSTANCES[side], `${code} is spent`);
+      other.here = true;
+      this.world.later(() => this.accepted());
+    } else if (other.kind === "paired" && other.far === INSTANCES[side]) {
+      this.accepted();
+    } else if (other.kind === "closed" || other.spent === `${code} is spent`) {
+      this.tell({ type: "refused" });
+    }
+  }
+
+  accepted() {
+    if (this.other.kind !== "paired" || !this.here) return;
+    this.pair(this.far, null);
+    for (const channel of [this.other, this]) channel.rise();
+  }
+
+  pair(far, spent) {
+    Object.assign(this, { kind: "paired", far, spent });
+    this.tell({ type: "paired", far, key: `key of ${far}`, spent });
+  }
+
+  rise() {
+    this.isUp = true;
+    this.tell({ type: "up", words: WORDS });
+  }
+}
 
 export class World {
   constructor(pairings, { alone = false } = {}) {
@@ -34,29 +107,40 @@ export class World {
     this.serverUp = true;
     /** Whether the server answers what it is told. */
     this.serverMute = false;
-    this.room = new Map();
-    this.sides = pairings.map((pairing, side) => this.side(side, pairing, alone));
+    /** Who is in the room. */
+    this.room = new Set();
+    this.sides = [null, null];
+    this.channels = [null, null];
+    /** Per side: everything it wanted done. */
     this.performed = [[], []];
     this.remembered = [null, null];
     this.gates = ["closed", "closed"];
-    /** Per side: the call that its media are in. */
-    this.media = [null, null];
+    /** Per side: the connections its media have, the one that sends and plays first. */
+    this.media = [[], []];
     this.sessions = 0;
+    /** A side that what is said does not reach, and one whose media do not work. */
+    this.deaf = null;
+    this.broken = null;
+    pairings.forEach((pairing, side) => this.begin(side, pairing, alone));
   }
 
-  side(side, pairing, alone) {
+  /** The page of a side, opened (again): what was there before is gone without a word. */
+  begin(side, pairing, alone = true) {
     const session = () => `call${++this.sessions}`;
     const shared = { convo: CONVO, me: INSTANCES[side], camera: true, random: () => 0.5, session };
-    return new Conversation({ ...shared, pairing, alone });
+    this.media[side] = [];
+    this.gates[side] = "closed";
+    this.performed[side] = [];
+    this.sides[side] = new Conversation({ ...shared, pairing, alone });
+    this.channels[side] = new Channel(this, side, pairing);
   }
 
   /** Two that were paired long ago, both on the line. */
   static paired() {
     const world = new World([paired(INSTANCES[1]), paired(INSTANCES[0])]);
-    world.tell(0, { type: "wake" });
-    world.tell(1, { type: "wake" });
+    for (const side of [0, 1]) world.tell(side, { type: "wake" });
     world.run(1000);
-    assert.deepEqual([world.sides[0].farHere, world.sides[1].farHere], [true, true]);
+    assert.deepEqual(world.sides.map((side) => side.farHere), [true, true]);
     return world;
   }
 
@@ -69,12 +153,17 @@ export class World {
     return world;
   }
 
+  /** How far the call has got, as each person is told. */
   get phases() {
-    return this.sides.map((side) => side.call.phase);
+    return this.sides.map((side) => side.phase);
   }
 
   get lines() {
     return this.sides.map((side) => side.line.kind);
+  }
+
+  isOnLine(side) {
+    return this.room.has(side);
   }
 
   /** What `side` was asked to do, by name, since the last call. */
@@ -86,60 +175,67 @@ export class World {
     return this.performed[side].filter((output) => output.type === "ended").map((output) => output.reason);
   }
 
-  count(side, type) {
-    return this.performed[side].filter((output) => output.type === type).length;
+  /** How often `side` was asked for `name`: a command to its media, or anything else. */
+  count(side, name) {
+    return this.performed[side].filter(({ type, command }) => name === (type === "media" ? command : type)).length;
   }
 
   tell(side, input) {
-    this.sides[side].handle(this.now, input);
-    for (let output = this.sides[side].poll(); output; output = this.sides[side].poll()) this.perform(side, output);
+    const conversation = this.sides[side];
+    conversation.handle(this.now, input);
+    for (let output = conversation.poll(); output; output = conversation.poll()) this.perform(side, output);
   }
 
   later(act) {
     this.queue.push({ at: this.now + LATENCY, order: ++this.order, act });
   }
 
+  /** Tells `side` something after a while, if its page is still the same by then. */
   input(side, input) {
-    this.later(() => this.tell(side, input));
+    const conversation = this.sides[side];
+    this.later(() => this.sides[side] === conversation && this.tell(side, input));
   }
 
   line(side, text) {
     this.input(side, { type: "line", text });
   }
 
-  told(side, sessid, told) {
-    this.input(side, { type: "media", told: { sessid, ...told } });
-  }
-
   perform(side, output) {
     this.performed[side].push(output);
-    const { sessid, text } = output;
     const acts = {
       connect: () => this.input(side, { type: this.serverUp ? "socketOpen" : "socketClosed" }),
       disconnect: () => this.leave(side),
-      send: () => this.later(() => this.serve(side, text)),
-      check: () => this.check(side, output),
+      send: () => this.later(() => this.serve(side, output.text)),
+      channel: () => this.channels[side].handle(output.input),
       remember: () => (this.remembered[side] = output.far),
       openGate: () => (this.gates[side] = "open"),
       closeGate: () => (this.gates[side] = "closed"),
-      offer: () => this.describe(side, sessid, "offer"),
-      answer: () => this.describe(side, sessid, "answer"),
-      takeAnswer: () => [0, 1].forEach((end) => this.told(end, sessid, { type: "dataOpen" })),
-      sendData: () => this.media[1 - side] === sessid && this.told(1 - side, sessid, { type: "dataText", text }),
-      close: () => this.media[side] === sessid && (this.media[side] = null),
+      media: () => this.connect(side, output),
     };
     acts[output.type]?.();
   }
 
-  describe(side, sessid, description) {
-    this.media[side] = sessid;
-    this.told(side, sessid, { type: "described", description, sdp: SDP });
+  /** The media of `side` have something to tell of `connection`. */
+  mediaTell(side, connection, event) {
+    this.input(side, { type: "media", connection, event });
   }
 
-  check(side, { from, proof: theirs }) {
-    const me = INSTANCES[side];
-    const valid = theirs === proof("key", "accept", from, me);
-    this.input(side, { type: "checked", from, valid, reply: proof("key", "accepted", me, from) });
+  connect(side, { connection, command, text }) {
+    const tell = (end, event) => this.mediaTell(end, connection, event);
+    const has = (end) => this.media[end].some((other) => isSame(other, connection));
+    const describe = (description) => {
+      if (this.broken === side) return tell(side, { type: "failed", why: "no way" });
+      this.media[side].push(connection);
+      tell(side, { type: "described", description, sdp: SDP });
+    };
+    const commands = {
+      offer: () => describe("offer"),
+      answer: () => describe("answer"),
+      takeAnswer: () => [0, 1].forEach((end) => tell(end, { type: "dataOpen" })),
+      sendData: () => has(1 - side) && tell(1 - side, { type: "dataText", text }),
+      close: () => (this.media[side] = this.media[side].filter((other) => !isSame(other, connection))),
+    };
+    commands[command]?.();
   }
 
   uid(side) {
@@ -149,11 +245,11 @@ export class World {
   serve(side, text) {
     if (!this.serverUp || this.serverMute) return;
     const [command, to] = text.split(" ");
-    const others = [...this.room.keys()].filter((member) => member !== side);
+    const others = [...this.room].filter((member) => member !== side);
     if (command === "HELLO") this.line(side, this.holder?.(side) ?? "HELLO");
     else if (command === "ROOM") this.enter(side, others);
     else if (command === "ROOM_PEER_LIST") this.line(side, `ROOM_PEER_LIST ${others.map((o) => this.uid(o)).join(" ")}`);
-    else if (others.some((other) => this.uid(other) === to)) {
+    else if (this.deaf !== 1 - side && others.some((other) => this.uid(other) === to)) {
       const rest = text.slice(command.length + to.length + 2);
       this.line(1 - side, `ROOM_PEER_MSG ${this.uid(side)} ${rest}`);
     }
@@ -162,18 +258,17 @@ export class World {
   enter(side, others) {
     this.line(side, `ROOM_OK ${others.map((other) => this.uid(other)).join(" ")}`);
     for (const other of others) this.line(other, `ROOM_PEER_JOINED ${this.uid(side)}`);
-    this.room.set(side, true);
+    this.room.add(side);
   }
 
   leave(side) {
     if (this.room.delete(side) && this.room.has(1 - side)) this.line(1 - side, `ROOM_PEER_LEFT ${this.uid(side)}`);
   }
 
-  /** A side whose program is gone: nobody hears or runs it any more. */
+  /** The page of a side is gone, and with it its line and its media; nobody says so but the server. */
   kill(side) {
     this.leave(side);
-    this.media[side] = null;
-    this.sides[side] = { handle() {}, poll() {}, deadline: () => Infinity, call: { phase: "dead" }, line: {} };
+    this.begin(side, paired(INSTANCES[1 - side]));
   }
 
   setServer(up) {
@@ -185,7 +280,8 @@ export class World {
 
   run(span) {
     const end = this.now + span;
-    for (;;) {
+    for (let rounds = 0; ; rounds++) {
+      assert.ok(rounds < 100_000, "time goes on");
       this.queue.sort((a, b) => a.at - b.at || a.order - b.order);
       const arrival = this.queue[0]?.at ?? Infinity;
       const deadline = Math.min(...this.sides.map((side) => side.deadline()));

@@ -17,7 +17,7 @@ use super::{Home, id};
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A running program; killed when dropped.
-struct Line {
+pub(super) struct Line {
     child: Child,
     input: Option<ChildStdin>,
     events: Receiver<Value>,
@@ -26,15 +26,22 @@ struct Line {
 
 impl Line {
     fn open(home: &Home, arguments: &[&str]) -> Self {
+        Self::open_with_log(home, arguments, Stdio::piped())
+    }
+
+    /// The same with standard error going there.
+    pub(super) fn open_with_log(home: &Home, arguments: &[&str], log: impl Into<Stdio>) -> Self {
         let mut child = Command::new(assert_cmd::cargo::cargo_bin!("twocan"))
             .env_clear()
             .env("HOME", home.folder.path())
             .env("TWOCAN_STATE", home.state())
             .args(["talk", "--json", "--address", "127.0.0.1"])
             .args(arguments)
+            // Not what decides on the log.
+            .env("RUST_LOG", "trace")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let (sender, events) = mpsc::channel();
@@ -53,7 +60,7 @@ impl Line {
     }
 
     /// The next event of this name whose fields are these.
-    fn wait(&mut self, name: &str, fields: Value) -> Value {
+    pub(super) fn wait(&mut self, name: &str, fields: Value) -> Value {
         let until = Instant::now() + LIMIT;
         let fits = |event: &Value| {
             event["event"] == name && fields.as_object().unwrap().iter().all(|(key, value)| event[key] == *value)
@@ -73,19 +80,19 @@ impl Line {
         writeln!(self.input.as_mut().unwrap(), "{command}").unwrap();
     }
 
-    fn command(&mut self, name: &str) {
+    pub(super) fn command(&mut self, name: &str) {
         self.say(json!({ "v": 1, "cmd": name }));
     }
 
     /// Waits for the end: the exit code, and what was said on standard error.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(super) fn end(mut self) -> (Option<i32>, String) {
         let until = Instant::now() + LIMIT;
         while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < until, "it does not end; saw {:#?}", self.seen);
             self.seen.extend(self.events.recv_timeout(Duration::from_millis(50)));
         }
         let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        self.child.stderr.take().map(|mut log| log.read_to_string(&mut said).unwrap());
         (self.child.wait().unwrap().code(), said)
     }
 
@@ -154,6 +161,30 @@ fn two_programs_pair_by_link_talk_and_come_back_by_name() {
 }
 
 #[test]
+fn two_who_meet_are_sealed_and_have_the_same_words() {
+    let (first_home, second_home) = (Home::new(), Home::new());
+    let mut first = Line::local(&first_home, &["tim"]);
+    let link = first.wait("code", json!({}))["link"].as_str().unwrap().to_owned();
+    let mut second = Line::open(&second_home, &[&link]);
+    let words = first.wait("sealed", json!({}))["words"].clone();
+    assert_eq!(words.as_str().unwrap().split(' ').count(), 4, "{words}");
+    second.wait("sealed", json!({ "words": words }));
+    first.wait("far", json!({ "here": true }));
+}
+
+#[test]
+fn a_conversation_paired_before_calls_were_sealed_is_listed_so_and_shows_a_new_code() {
+    let home = Home::new().with(1, "tim");
+    home.bookmarks().update(&id(1), |bookmark| (bookmark.key, bookmark.far_key) = (None, None)).unwrap();
+    assert!(home.run(&["list"]).out.contains("to be paired again"));
+    let mut line = Line::local(&home, &["tim"]);
+    line.wait("code", json!({}));
+    let told =
+        |event: &Value| event["message"].as_str().is_some_and(|message| message.contains("before calls were sealed"));
+    assert!(line.seen.iter().any(told), "{:#?}", line.seen);
+}
+
+#[test]
 fn a_link_on_standard_input_pairs_and_the_commands_behind_it_are_heard() {
     let (first_home, second_home) = (Home::new(), Home::new());
     let mut first = Line::local(&first_home, &["tim"]);
@@ -179,7 +210,7 @@ fn standard_input_that_is_no_link_is_code_3_and_makes_nothing() {
 }
 
 /// Waits for a tone that is not one of the last call.
-fn hear(line: &mut Line, hz: f64) {
+pub(super) fn hear(line: &mut Line, hz: f64) {
     let until = Instant::now() + LIMIT;
     while Instant::now() < until {
         let tone = line.wait("tone", json!({}));
@@ -188,6 +219,21 @@ fn hear(line: &mut Line, hz: f64) {
         }
     }
     panic!("{hz} Hz was not heard");
+}
+
+#[test]
+fn the_end_of_the_input_hangs_up_and_ends_the_program_also_in_a_call() {
+    let (first_home, second_home) = (Home::new(), Home::new());
+    let test = ["--mic", "test", "--speaker", "test", "--camera", "none", "--window", "none"];
+    let mut first = Line::local(&first_home, &[&["tim"], &test[..]].concat());
+    let link = first.wait("code", json!({}))["link"].as_str().unwrap().to_owned();
+    let mut second = Line::open(&second_home, &[&[link.as_str()], &test[..]].concat());
+    second.wait("sealed", json!({}));
+    first.command("unpause");
+    second.wait("call", json!({ "state": "connected" }));
+    drop(first.input.take());
+    second.wait("call", json!({ "state": "idle", "reason": "far_hung_up" }));
+    assert_eq!(first.end().0, Some(0));
 }
 
 #[test]
@@ -258,9 +304,10 @@ fn a_server_that_talks_nonsense_is_borne() {
     let mut line = Line::open(&home, &["tim", "--server", &server]);
     line.wait("line", json!({ "state": "joined" }));
     let before = line.memory_kib();
-    // What comes after the nonsense is still understood.
-    line.wait("far", json!({ "here": true }));
+    // The server ends only once this side has begun to shake hands: what comes after the nonsense is still understood.
     line.wait("line", json!({ "state": "offline" }));
+    let believed = |event: &Value| event["event"] == "far" || event["event"] == "sealed" || event["event"] == "call";
+    assert!(!line.seen.iter().any(believed), "{:#?}", line.seen);
     assert!(line.memory_kib() < before + 40 * 1024);
     line.command("quit");
     assert_eq!(line.end().0, Some(0));
@@ -303,6 +350,7 @@ fn talk_nonsense(stream: TcpStream) -> Result<(), Box<dyn std::error::Error>> {
     ] {
         socket.send(Message::text(text))?;
     }
+    while !socket.read()?.to_text()?.contains("\"noise\"") {}
     socket.send(Message::text("x".repeat(1_000_000)))?;
     while socket.read().is_ok() {}
     Ok(())

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod call;
 mod noise;
 mod seal;
+mod walks;
 
 use serde_json::{Value, json};
 use twocan::{
-    call::{self, Body, Connection, Heartbeat, Signal, Turn},
+    call::{Body, Connection, Heartbeat, Message, Signal, Turn},
     ids::{ConversationId, InstanceId},
     invite::{Link, LinkError},
     negotiation::Sdp,
@@ -91,7 +93,7 @@ fn what_two_sides_say_by_the_server_is_read_alike() {
             "sessid": session.as_str(),
             "generation": generation,
         })),
-        Signal::Message(call::Message { session, turn, body }) => {
+        Signal::Message(Message { session, turn, body }) => {
             let (session, response) = (session.as_str(), turn == Turn::Response);
             let described = |kind, generation, sdp: &Sdp, props| {
                 json!({
@@ -118,7 +120,7 @@ fn what_two_sides_say_on_the_data_channel_is_read_alike() {
             Some(Heartbeat::Pong) => return Some(json!({ "type": "pong" })),
             None => {}
         }
-        let call::Message { session, turn, body } = call::Message::parse(text).ok()?;
+        let Message { session, turn, body } = Message::parse(text).ok()?;
         let (session, response) = (session.as_str(), turn == Turn::Response);
         match body {
             Body::PropSync(props) => {

@@ -134,9 +134,9 @@ impl Status {
         self.far_here || self.far_props_now().is_some()
     }
 
-    /// What the other side says of itself; nothing while it cannot be heard.
+    /// What the other side says of itself; nothing while there is no connection.
     pub(in crate::screen) fn far_props_now(&self) -> Option<FarProps> {
-        self.far_props.filter(|_| self.call != CallState::Reconnecting)
+        self.far_props.filter(|_| self.call == CallState::Connected)
     }
 
     /// Whether what the two say is sealed, in a word; nothing before they have met.

@@ -1,5 +1,7 @@
 //! The picture of a status, for any size of terminal.
 
+mod pairing;
+
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
@@ -10,15 +12,11 @@ use ratatui::{
 
 use super::{
     Inks,
-    text::{chopped, flowing, indented, link_rows, rows, wrapped},
+    text::{chopped, flowing, indented, rows, wrapped},
 };
-use crate::{
-    invite::Origin,
-    screen::{
-        event::{CallState, LineState},
-        qr::Qr,
-        status::{Headline, Mood, Status},
-    },
+use crate::screen::{
+    event::{CallState, LineState},
+    status::{Headline, Mood, Status},
 };
 
 /// The quietest sound that a meter shows, in dBFS.
@@ -26,9 +24,6 @@ const METER_FLOOR: f64 = -60.0;
 
 /// The widest column of text; more is hard to read.
 const MEASURE: u16 = 76;
-
-/// The narrowest column beside a QR code that still reads as text.
-const ASIDE: u16 = 26;
 
 /// Out of the fixed colour cube, so that no theme makes the state line unreadable.
 const BLACK: Color = Color::Indexed(16);
@@ -48,8 +43,6 @@ pub(super) fn draw(frame: &mut Frame<'_>, status: &Status, inks: Inks) {
     canvas.frame.render_widget(Paragraph::new(keys).centered(), foot);
 }
 
-const SCAN: &str = "Scan the code with the other side's phone, or open the link there:";
-
 struct Canvas<'a, 'b> {
     frame: &'a mut Frame<'b>,
     status: &'a Status,
@@ -61,10 +54,14 @@ impl Canvas<'_, '_> {
     fn talk(&mut self, head: Rect, body: Rect) {
         self.header(head);
         let column = centred(body, MEASURE);
-        let gap = u16::from(column.height >= 12);
-        let bar = self.bar(column.width, u16::from(column.height >= 16));
-        let (presence, words, ended) =
-            (self.presence(column.width), self.words(column.width), self.ended(column.width));
+        let width = column.width;
+        let (presence, words, ended) = (self.presence(width), self.words(width), self.ended(width));
+        let used = flowing(devices(self.status).map(|device| vec![Span::from(device).dim()]), width);
+        // Empty rows go first where there are few: between the parts, then within the bar.
+        let text = rows(&presence) + rows(&words) + rows(&ended) + rows(&used) + self.bar(width, 0).height() + 2;
+        let gap = u16::from(column.height >= text + 5 + 2 * u16::from(!words.is_empty()));
+        let spare = column.height.saturating_sub(text + gap * (5 + u16::from(!words.is_empty())));
+        let bar = self.bar(width, u16::from(spare >= 4));
         let [_, state, _, there, _, secret, own, far, _, devices, _, ending, notices] = Layout::vertical([
             Constraint::Length(gap),
             Constraint::Length(bar.height()),
@@ -75,7 +72,7 @@ impl Canvas<'_, '_> {
             Constraint::Length(1),
             Constraint::Length(1),
             Constraint::Length(gap),
-            Constraint::Length(1),
+            Constraint::Length(rows(&used)),
             Constraint::Length(gap),
             Constraint::Length(block(&ended, gap)),
             Constraint::Fill(1),
@@ -85,107 +82,8 @@ impl Canvas<'_, '_> {
         self.frame.render_widget(Paragraph::new(presence).centered(), there);
         self.frame.render_widget(Paragraph::new(words).centered(), secret);
         self.meters(own, far);
-        self.frame.render_widget(Line::from(devices_line(self.status)).dim().centered(), devices);
+        self.frame.render_widget(Paragraph::new(used).centered(), devices);
         self.frame.render_widget(Paragraph::new(ended).centered(), ending);
-        self.notices(notices);
-    }
-
-    /// The view until somebody is paired: the code, the link, and what to do with them.
-    fn pairing(&mut self, head: Rect, body: Rect, link: &str) {
-        let qr = Qr::new(link);
-        let whole = Rect { height: head.height + body.height, ..head };
-        let fit = |width: u16, height: u16| qr.clone().and_then(|qr| qr.fit(width, height));
-        let below = self.bar(body.width, 0).height() + 1 + link_rows(link, body.width);
-        let local = self.status.code.as_ref().and_then(|code| code.local.as_deref());
-        let local_rows = local.map_or(0, |local| 2 + link_rows(local, body.width));
-        let above_all = fit(body.width, body.height.saturating_sub(below + local_rows));
-        let beside = fit(whole.width.saturating_sub(ASIDE), whole.height);
-        let above = fit(body.width, body.height.saturating_sub(below));
-        match (above_all, beside, above) {
-            (Some(code), _, _) | (None, None, Some(code)) => self.pairing_above(head, body, &code, link),
-            (None, Some(code), _) => self.pairing_beside(whole, &code, link),
-            (None, None, None) => self.pairing_without(head, body, qr.as_ref(), link),
-        }
-    }
-
-    fn pairing_above(&mut self, head: Rect, body: Rect, code: &Qr, link: &str) {
-        self.header(head);
-        let bar = self.bar(body.width, 0);
-        let needed = bar.height() + code.height() + 1 + link_rows(link, body.width);
-        let gap = u16::from(body.height >= needed + 12);
-        let [_, state, _, square, _, text, address, _, notices] = Layout::vertical([
-            Constraint::Length(gap),
-            Constraint::Length(bar.height()),
-            Constraint::Length(gap),
-            Constraint::Length(code.height()),
-            Constraint::Length(gap),
-            Constraint::Length(1),
-            Constraint::Length(link_rows(link, body.width)),
-            Constraint::Length(gap),
-            Constraint::Fill(1),
-        ])
-        .areas(body);
-        self.state(state, bar);
-        self.frame.render_widget(code, centred(square, code.width()));
-        self.frame.render_widget(Line::from(instruction(link, SCAN)).centered(), text);
-        self.link(address, link);
-        self.notices(notices);
-    }
-
-    fn pairing_beside(&mut self, whole: Rect, code: &Qr, link: &str) {
-        let [square, aside] = Layout::horizontal([Constraint::Length(code.width()), Constraint::Fill(1)]).areas(whole);
-        self.frame.render_widget(code, square);
-        let aside = Rect { x: aside.x + 2, width: aside.width.saturating_sub(2), ..aside };
-        let bar = self.bar(aside.width, 0);
-        let what = wrapped(instruction(link, SCAN), aside.width);
-        let [name, _, state, _, text, _, address, _, notices] = Layout::vertical([
-            Constraint::Length(1),
-            Constraint::Length(1),
-            Constraint::Length(bar.height()),
-            Constraint::Length(1),
-            Constraint::Length(rows(&what)),
-            Constraint::Length(1),
-            Constraint::Length(link_rows(link, aside.width)),
-            Constraint::Length(1),
-            Constraint::Fill(1),
-        ])
-        .areas(aside);
-        self.frame.render_widget(self.name(), name);
-        self.state(state, bar);
-        self.frame.render_widget(Paragraph::new(what), text);
-        self.link(address, link);
-        self.notices(notices);
-    }
-
-    fn pairing_without(&mut self, head: Rect, body: Rect, code: Option<&Qr>, link: &str) {
-        self.header(head);
-        let small = code.map_or_else(
-            || "The link is too long for a QR code.".to_owned(),
-            |code| {
-                let (columns, rows) = code.least();
-                let (columns, rows) = (columns + ASIDE, rows + 1);
-                format!("This window is too small for the QR code: that needs {columns} columns and {rows} rows.")
-            },
-        );
-        let small = wrapped(&small, body.width);
-        let bar = self.bar(body.width, 0);
-        let gap = u16::from(body.height >= 10);
-        let [_, state, _, what, address, _, text, _, notices] = Layout::vertical([
-            Constraint::Length(gap),
-            Constraint::Length(bar.height()),
-            Constraint::Length(gap),
-            Constraint::Length(1),
-            Constraint::Length(link_rows(link, body.width)),
-            Constraint::Length(gap),
-            Constraint::Length(rows(&small)),
-            Constraint::Length(gap),
-            Constraint::Fill(1),
-        ])
-        .areas(body);
-        self.state(state, bar);
-        self.frame.render_widget(Line::from(instruction(link, "Open this link on the other side:")).centered(), what);
-        self.link(address, link);
-        self.frame.render_widget(Paragraph::new(small).centered(), text);
         self.notices(notices);
     }
 
@@ -193,6 +91,8 @@ impl Canvas<'_, '_> {
         let area = centred(area, area.width.saturating_sub(2));
         let server = self.status.server.as_deref().unwrap_or_default();
         let at = match self.status.line {
+            // The name is more worth where there is no room for both.
+            LineState::Joined if self.name().width() + 2 + server.len() > usize::from(area.width) => Span::default(),
             LineState::Joined => Span::from(server.to_owned()).dim(),
             LineState::Connecting => Span::from("connecting …").dim(),
             LineState::Offline => Span::from("server out of reach").fg(self.inks.of(Color::Red)),
@@ -264,7 +164,7 @@ impl Canvas<'_, '_> {
 
     fn meters(&mut self, own: Rect, far: Rect) {
         let status = self.status;
-        let label = u16::try_from(Line::from(status.name.as_str()).width()).unwrap_or(u16::MAX).clamp(3, 16);
+        let label = u16::try_from(Line::from(status.who()).width()).unwrap_or(u16::MAX).clamp(3, 16);
         let no_microphone = status.devices.as_ref().is_some_and(|devices| devices.microphone.is_none());
         let own_words = match (no_microphone, status.microphone_muted, status.paused) {
             (true, _, _) => Some("no microphone"),
@@ -279,7 +179,7 @@ impl Canvas<'_, '_> {
             (false, false) => None,
         };
         self.meter(own, "you", label, status.own_level, own_words);
-        self.meter(far, &status.name, label, status.far_level, far_words);
+        self.meter(far, status.who(), label, status.far_level, far_words);
     }
 
     fn meter(&mut self, area: Rect, who: &str, label: u16, level: Option<f64>, words: Option<&str>) {
@@ -382,23 +282,20 @@ fn keys(status: &Status, width: u16) -> Vec<Line<'static>> {
     flowing(keys.into_iter().map(item), width)
 }
 
-fn devices_line(status: &Status) -> String {
-    let Some(devices) = &status.devices else { return String::new() };
-    let microphone = devices.microphone.as_deref().unwrap_or("no microphone");
-    let camera = match (&devices.camera, status.camera_off) {
-        (None, _) => "no camera".to_owned(),
-        (Some(name), true) => format!("{name} (off)"),
-        (Some(name), false) => name.clone(),
-    };
-    let speaker = devices.speaker.as_deref().unwrap_or("no speaker");
-    let volume = if status.volume == 100 { String::new() } else { format!(" at {} %", status.volume) };
-    format!("{microphone} · {camera} · {speaker}{volume}")
-}
-
-/// What to do with the link; `elsewhere` unless it only works on this machine.
-fn instruction<'a>(link: &str, elsewhere: &'a str) -> &'a str {
-    let is_here = link.parse::<Origin>().is_ok_and(|origin| origin.is_loopback());
-    if is_here { "Open this link in a browser on this machine:" } else { elsewhere }
+/// What is spoken into, seen by and heard with.
+fn devices(status: &Status) -> impl Iterator<Item = String> {
+    let described = status.devices.as_ref().map(|devices| {
+        let microphone = devices.microphone.as_deref().unwrap_or("no microphone").to_owned();
+        let camera = match (&devices.camera, status.camera_off) {
+            (None, _) => "no camera".to_owned(),
+            (Some(name), true) => format!("{name} (off)"),
+            (Some(name), false) => name.clone(),
+        };
+        let speaker = devices.speaker.as_deref().unwrap_or("no speaker");
+        let volume = if status.volume == 100 { String::new() } else { format!(" at {} %", status.volume) };
+        [microphone, camera, format!("{speaker}{volume}")]
+    });
+    described.into_iter().flatten()
 }
 
 fn centred(area: Rect, width: u16) -> Rect {
@@ -413,7 +310,10 @@ mod tests {
     use super::*;
     use crate::{
         ids::ConversationId,
-        screen::event::{CallState, CodeEnd, Ending, Event, Suspicion},
+        screen::{
+            event::{CallState, CodeEnd, Ending, Event, Suspicion},
+            qr::Qr,
+        },
     };
 
     const LINK: &str = "https://192.168.178.20:8443/?convoId=aaaaaaaaaaaaaaaaaaaaaaaaaa&farInstanceId=\
@@ -631,9 +531,28 @@ mod tests {
             let flat = seen.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(flat.contains(&format!("{SEALED_WORDS} Say these four words to each other")), "{seen}");
             assert!(flat.contains("nobody sits between you. you microphone closed"), "{seen}");
+            assert!(seen.contains("paused — press space to talk"), "{seen}");
         }
         let unmet = seen(80, 24, &[JOINED, HERE]);
         assert!(!unmet.contains("sealed") && !unmet.contains("w words"), "{unmet}");
+    }
+
+    #[test]
+    fn the_state_is_in_sight_whatever_else_is() {
+        let later = Event::FarProps { paused: false, audiosend: true, videosend: true, holding: true, behind: 4 };
+        let mut status = status(&[JOINED, sealed(), HERE, UNPAUSED, later, CONNECTED]);
+        status.toggle_words();
+        for (width, height) in [(80, 24), (80, 16), (40, 20), (40, 17), (30, 20)] {
+            let seen = text(&drawn(width, height, &status, Inks::Colour));
+            assert!(seen.contains("talking\n") && seen.contains("  ──"), "{seen}");
+        }
+    }
+
+    #[test]
+    fn a_narrow_window_shows_the_name_rather_than_the_server() {
+        assert!(seen(40, 20, &[JOINED]).contains("http://localhost:8443/"));
+        let narrow = seen(30, 20, &[JOINED]);
+        assert!(narrow.contains("twocan tim") && !narrow.contains("http"), "{narrow}");
     }
 
     #[test]

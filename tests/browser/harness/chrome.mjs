@@ -5,7 +5,7 @@ import { ear } from "./ear.mjs";
 import { Side } from "./side.mjs";
 import { eventually } from "./timeline.mjs";
 
-const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
+export const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS = [
   "--no-sandbox",
   "--disable-background-networking",
@@ -21,12 +21,15 @@ const FAKE_DEVICES = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-m
 export class Chrome {
   /**
    * `fakeDevices: false` leaves microphone and permission prompt as they are; `flags` come on top; what is named in
-   * `without` is taken from puppeteer's own flags.
+   * `without` is taken from puppeteer's own flags. `profile` is a folder that outlives the browser, for its `home`.
    */
-  static async launch({ fakeDevices = true, flags = [], without = [], env = {} } = {}) {
+  static async launch({ fakeDevices = true, flags = [], without = [], env = {}, profile, executable = EXECUTABLE } = {}) {
     const browser = await puppeteer.launch({
-      executablePath: EXECUTABLE,
+      executablePath: executable,
       headless: true,
+      userDataDir: profile,
+      // Its own end of a socket might be in another network.
+      pipe: executable !== EXECUTABLE,
       args: [...FLAGS, ...(fakeDevices ? FAKE_DEVICES : []), ...flags],
       ignoreDefaultArgs: without,
       env: { ...process.env, ...env },
@@ -40,6 +43,11 @@ export class Chrome {
 
   async machine() {
     return new Machine(await this.browser.createBrowserContext());
+  }
+
+  /** The profile that is kept on disk. */
+  home() {
+    return new Machine(this.browser.defaultBrowserContext());
   }
 
   close() {
@@ -154,6 +162,22 @@ export class Tab extends Side {
     return this.press("#hang-up");
   }
 
+  /** The times between `since` and `until` in which nothing was heard, as `[from, to]`. */
+  holes(since, until) {
+    const sounds = [];
+    for (const { on, at, last, track } of this.all("sound")) {
+      if (on) sounds.push({ track, from: at, to: until });
+      else Object.assign(sounds.findLast((sound) => sound.track === track), { to: last });
+    }
+    const holes = [];
+    let heard = since;
+    for (const { from, to } of sounds.sort((one, other) => one.from - other.from)) {
+      if (from > heard) holes.push([heard, Math.min(from, until)]);
+      heard = Math.max(heard, to);
+    }
+    return [...holes, [heard, until]].filter(([from, to]) => from < to && from < until);
+  }
+
   /** When a sound began, from a cursor on. */
   async firstHeard({ from = 0, within } = {}) {
     const { at } = await this.wait("sound", ({ on }) => on, { from, within, what: "of any height" });
@@ -197,6 +221,12 @@ export class Tab extends Side {
 
   reload() {
     return this.page.reload();
+  }
+
+  /** Tells the page that this machine has no network, or has one again; what is connected stays so. */
+  async emulateOffline(offline) {
+    const client = await this.client;
+    await client.send("Network.emulateNetworkConditions", { offline, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
   }
 
   async close() {

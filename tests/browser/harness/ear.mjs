@@ -15,7 +15,7 @@ export function ear({ tone, colour }) {
 
   const clock = (time = performance.now()) => performance.timeOrigin + time;
   const tell = (event, fields) => globalThis.twocanTells?.(JSON.stringify({ at: clock(), event, ...fields }));
-  const state = { asked: 0, given: [], connections: [], made: null };
+  const state = { asked: 0, given: [], connections: [], heard: 0 };
   globalThis.twocanEar = state;
 
   // ── what the page opens ──
@@ -50,6 +50,23 @@ export function ear({ tone, colour }) {
     return new MediaStream([...(audio ? [sound()] : []), ...(video ? [picture()] : [])]);
   }
 
+  /**
+   * Before anybody has touched a page, as after a reload, only one that records may play sound; and a made track does
+   * not count as a recording. So a real one is made beside it.
+   */
+  async function make(wanted, open) {
+    if (!wanted.audio || navigator.userActivation.hasBeenActive) return stream(wanted);
+    const beside = await open({ audio: true });
+    const made = stream(wanted);
+    const [track] = made.getAudioTracks();
+    const { stop } = track;
+    track.stop = () => {
+      stop.call(track);
+      for (const real of beside.getTracks()) real.stop();
+    };
+    return made;
+  }
+
   const devices = globalThis.MediaDevices?.prototype;
   if (devices) {
     const real = devices.getUserMedia;
@@ -59,7 +76,8 @@ export function ear({ tone, colour }) {
       tell("asked", { count: state.asked, ...wanted });
       const began = performance.now();
       try {
-        const given = tone ? stream(wanted) : await real.call(this, constraints);
+        const open = (what) => real.call(this, what);
+        const given = tone ? await make(wanted, open) : await open(constraints);
         state.given.push(...given.getTracks());
         tell("given", { ...wanted, took: performance.now() - began });
         return given;
@@ -96,7 +114,7 @@ export function ear({ tone, colour }) {
 
   async function hear(track) {
     const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
-    const heard = { loud: false, last: 0, rises: 0, span: 0, blocks: 0, arrived: 0 };
+    const heard = { number: ++state.heard, loud: false, last: 0, rises: 0, span: 0, blocks: 0, arrived: 0 };
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       const block = next.value;
       const samples = new Float32Array(block.numberOfFrames);
@@ -104,7 +122,7 @@ export function ear({ tone, colour }) {
       note(heard, track, samples, block.sampleRate);
       block.close();
     }
-    if (heard.loud) tell("sound", { on: false, last: heard.last });
+    if (heard.loud) tell("sound", { on: false, track: heard.number, last: heard.last });
   }
 
   function note(heard, track, samples, rate) {
@@ -117,7 +135,7 @@ export function ear({ tone, colour }) {
     }
     if (db > SILENCE && isAudible(track)) {
       // A block is handed over when its playing begins.
-      if (!heard.loud) tell("sound", { on: true, at: now + (onset / rate) * 1000, db });
+      if (!heard.loud) tell("sound", { on: true, track: heard.number, at: now + (onset / rate) * 1000, db });
       heard.loud = true;
       heard.last = now + (samples.length / rate) * 1000;
       if (rises.length > 1) {
@@ -129,7 +147,7 @@ export function ear({ tone, colour }) {
         heard.rises = heard.span = 0;
       }
     } else if (heard.loud && now - heard.last > HUSH) {
-      tell("sound", { on: false, last: heard.last });
+      tell("sound", { on: false, track: heard.number, last: heard.last });
       Object.assign(heard, { loud: false, rises: 0, span: 0, blocks: 0 });
     }
   }

@@ -26,6 +26,11 @@ export function start(command, args, options) {
   return child;
 }
 
+/** The command line that runs `words` in the network namespace `place`, in this one if that is null. */
+export function within(place, words) {
+  return place === null ? words : ["nsenter", `--net=/run/netns/${place}`, "--", ...words];
+}
+
 /** The command line of `twocan talk`. */
 function talkArguments({ what, port, server, state, ends, address, flags }) {
   const here = port ? ["--port", `${port}`, "--listen", "127.0.0.1"] : [];
@@ -38,12 +43,15 @@ function talkArguments({ what, port, server, state, ends, address, flags }) {
 export class Native extends Side {
   /**
    * Runs `twocan talk`. `ends` overrides mic, camera, speaker and window; null leaves the program's own default.
+   * `place` is the network namespace that it runs in.
    */
-  constructor(name, { what = name, port, server, state, ends = {}, address = "127.0.0.1", flags = [], env = {} }) {
+  constructor(name, options) {
     super(name);
-    this.options = { what, port, server, state, ends: { ...TEST_ENDS, ...ends }, address, flags, env };
+    const { what = name, port, server, state, ends = {}, address = "127.0.0.1", flags = [], env = {}, place = null } = options;
+    this.options = { what, port, server, state, ends: { ...TEST_ENDS, ...ends }, address, flags, env, place };
     this.spawned = clock();
-    this.child = start(BINARY, talkArguments(this.options), { env: { ...process.env, RUST_LOG: "warn", ...env } });
+    const [command, ...args] = within(place, [BINARY, ...talkArguments(this.options)]);
+    this.child = start(command, args, { env: { ...process.env, RUST_LOG: "warn", ...env } });
     /** What it wrote on standard error. */
     this.errors = "";
     this.child.stderr.on("data", (data) => (this.errors += data));
@@ -109,6 +117,14 @@ export class Native extends Side {
   lastHeard() {
     const last = this.events.findLast(({ event, hz }) => event === "tone" && hz !== null);
     return last ? last.at + TONE_BLOCK : null;
+  }
+
+  /** The times between `since` and `until` in which nothing was heard, as `[from, to]`. */
+  holes(since, until) {
+    const heard = this.all("tone").filter(({ at, hz }) => hz !== null && at >= since && at <= until);
+    const ends = [since, ...heard.map(({ at }) => at + TONE_BLOCK)];
+    const begins = [...heard.map(({ at }) => at), until];
+    return begins.map((to, at) => [ends[at], to]).filter(([from, to]) => to - from > TONE_BLOCK);
   }
 
   /** Ends it as a user does. */

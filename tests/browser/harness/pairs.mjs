@@ -35,9 +35,9 @@ export async function pageAndPage(scene, { tab: tabOptions = {} } = {}) {
 }
 
 /** Two natives. */
-export async function nativeAndNative(scene) {
-  const one = await scene.native("native");
-  const other = await scene.native("other", { what: await one.link(), ends: SOURCES.otherNative });
+export async function nativeAndNative(scene, { native: nativeOptions = {}, other: otherOptions = {} } = {}) {
+  const one = await scene.native("native", nativeOptions);
+  const other = await scene.native("other", { what: await one.link(), ends: SOURCES.otherNative, ...otherOptions });
   one.voice = NATIVE;
   other.voice = OTHER;
   await settle(one, other);

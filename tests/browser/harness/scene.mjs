@@ -50,8 +50,8 @@ export class Scene {
   }
 
   /** `twocan serve` on the scene's port. */
-  async server() {
-    const server = new Server({ port: await this.port(), state: path.join(this.folder, "server") });
+  async server(options = {}) {
+    const server = new Server({ port: await this.port(), state: path.join(this.folder, "server"), ...options });
     this.closers.push(() => server.kill());
     await server.ready;
     return server;

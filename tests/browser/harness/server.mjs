@@ -1,21 +1,22 @@
 // `twocan serve`, run as a child.
 
 import { createInterface } from "node:readline";
-import { BINARY, start } from "./native.mjs";
+import { BINARY, start, within } from "./native.mjs";
 
 export class Server {
-  constructor({ port, state }) {
-    this.options = { port, state };
+  /** `place` is the network namespace that it runs in; `listen` its address there. */
+  constructor({ port, state, place = null, listen = "127.0.0.1" }) {
+    this.options = { port, state, place, listen };
     this.port = port;
     this.origin = `http://localhost:${port}`;
     this.run();
   }
 
   run() {
-    const { port, state } = this.options;
-    this.child = start(BINARY, ["serve", "--port", `${port}`, "--listen", "127.0.0.1", "--state", state], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const { port, state, place, listen } = this.options;
+    const words = [BINARY, "serve", "--port", `${port}`, "--listen", listen, "--state", state];
+    const [command, ...args] = within(place, words);
+    this.child = start(command, args, { stdio: ["ignore", "pipe", "inherit"] });
     this.exited = new Promise((resolve) => this.child.once("exit", resolve));
     const lines = createInterface({ input: this.child.stdout });
     // It prints its last line once it listens.
