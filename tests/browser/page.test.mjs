@@ -72,8 +72,12 @@ test("a conversation that another tab has can be taken over", limit, async (t) =
   await notice(first, /open in another tab/);
   await first.until("being paused", ({ paused, call }) => paused && call === "idle");
   await first.letsGo();
-  await settle(native, second);
-  await talk(native, Object.assign(second, { voice: PAGE }));
+  // The call goes on there, as paused as every page begins.
+  await second.connected();
+  assert.deepEqual([native.now.paused, second.now.paused], [false, true]);
+  const from = native.cursor;
+  await second.unpause();
+  await Promise.all([native.hears(PAGE.hz, { from }), second.hears(NATIVE.hz)]);
 });
 
 test("a server that is gone is said, and found again when it is back", limit, async (t) => {
