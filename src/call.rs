@@ -329,7 +329,8 @@ impl Call {
     fn close_because(&mut self, ending: Option<Ending>) {
         if let Some(session) = self.state.session().cloned() {
             self.disconnect();
-            self.broken = matches!(ending, Some(Ending::FarClosed | Ending::FarGone)).then_some(session);
+            let broke_off = !self.is_over() && matches!(ending, Some(Ending::FarClosed | Ending::FarGone));
+            self.broken = broke_off.then_some(session);
             // Whatever closes a call that was being hung up: that it was hung up is why it is over.
             let hung_up = matches!(self.state, State::HangupSent { .. });
             self.enter_because(State::Idle, if hung_up { Some(Ending::HungUp) } else { ending });

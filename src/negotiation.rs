@@ -106,6 +106,7 @@ fn index<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     }
     match Index::deserialize(deserializer)? {
         Index::Number(number) => Ok(number),
+        Index::Digits(text) if text.starts_with('+') => Err(serde::de::Error::custom("a sign")),
         Index::Digits(text) => text.parse().map_err(serde::de::Error::custom),
         Index::Nothing(()) => Ok(0),
     }

@@ -60,6 +60,10 @@ export class Call {
     this.renewalDue = false;
     /** The latest connection of the call, on either side. */
     this.generation = 0;
+    /** The call that broke off last: the far side may yet say that it was hung up. */
+    this.brokenOff = null;
+    /** The call that either side ended by a word to the other, `{ sessid, word }`: a late repeat of its offer begins nothing. */
+    this.ended = null;
     this.outputs = [];
   }
 
@@ -148,7 +152,7 @@ export class Call {
     const { attempt, link } = this.state;
     if (!link && !attempt) return;
     // With an update under way, either way may be gone, or about to go.
-    if (attempt) this.tell(say.cancel(attempt.connection.sessid));
+    if (attempt) this.tellEnd("cancel", attempt.connection.sessid);
     if (!link) return this.end("hung_up");
     if (attempt) this.command(attempt.connection, "close");
     const { connection } = link;
@@ -190,9 +194,20 @@ export class Call {
       if (resp) return this.farAnswers(now, connection, sdp, props);
       const taken = type === "setup" ? this.farSetsUp(now, connection, sdp) : this.farUpdates(now, connection, sdp);
       if (taken) this.outputs.push({ type: "farProps", props });
-    } else if (!resp && this.sessid === sessid) {
+    } else if (!resp) {
+      this.farEnds(type, sessid);
+    }
+  }
+
+  farEnds(word, sessid) {
+    if (this.sessid === sessid) {
+      this.ended = { sessid, word };
       if (this.isOver) this.close();
-      else this.end(type === "cancel" ? "far_hung_up" : "far_failed");
+      else this.end(word === "cancel" ? "far_hung_up" : "far_failed");
+    } else if (word === "cancel" && this.brokenOff === sessid) {
+      // Its connection had closed before its word was here.
+      this.brokenOff = null;
+      if (this.state.kind === "idle") this.outputs.push({ type: "phase", phase: "idle", ending: "far_hung_up" });
     }
   }
 
@@ -218,9 +233,13 @@ export class Call {
       this.repeatAnswer(connection);
       return false;
     }
+    if (this.ended?.sessid === connection.sessid) {
+      this.tellEnd(this.ended.word, connection.sessid);
+      return false;
+    }
     if (kind === "hangupSent") {
       // A call that a person ended here is not begun anew by a far side that has not heard of it yet.
-      this.tell(say.cancel(connection.sessid));
+      this.tellEnd("cancel", connection.sessid);
       return false;
     }
     // Both offered at once, and this side's stands.
@@ -238,7 +257,7 @@ export class Call {
   farUpdates(now, connection, sdp) {
     const { kind, attempt, link } = this.state;
     if (connection.sessid !== this.sessid) {
-      this.tell(say.reject(connection.sessid));
+      this.tellEnd("reject", connection.sessid);
       return false;
     }
     // Behind the last number no other could follow.
@@ -249,8 +268,10 @@ export class Call {
       this.repeatAnswer(connection);
       return false;
     }
+    // Whoever made the later one knew of the earlier, and has given it up.
+    if (attempt && attempt.connection.generation > connection.generation) return false;
     // Both offered at once, and this side's stands.
-    if (kind === "updateSent" && this.precedence) return false;
+    if (kind === "updateSent" && isSame(attempt.connection, connection) && this.precedence) return false;
     if (attempt) this.command(attempt.connection, "close");
     this.generation = Math.max(this.generation, connection.generation);
     this.command(connection, "answer", { sdp });
@@ -429,7 +450,7 @@ export class Call {
       life: () => this.silent(now),
       hangup: () => {
         // The data channel did not carry it.
-        this.tell(say.cancel(this.sessid));
+        this.tellEnd("cancel", this.sessid);
         this.close();
       },
       close: () => this.close(),
@@ -471,13 +492,15 @@ export class Call {
 
   /** Ends a call that cannot go on; a far side that would otherwise wait for it is told. */
   giveUp(ending, why) {
-    this.tell(say.reject(this.sessid));
+    this.tellEnd("reject", this.sessid);
     this.end(ending, why);
   }
 
   end(ending, why) {
-    if (this.sessid === undefined) return;
+    const { sessid, isOver } = this;
+    if (sessid === undefined) return;
     this.disconnect();
+    this.brokenOff = !isOver && ["far_closed", "far_gone"].includes(ending) ? sessid : null;
     // Whatever closes a call that was being hung up: that it was hung up is why it is over.
     const isHungUp = this.state.kind === "hangupSent";
     this.enter(IDLE, isHungUp ? "hung_up" : ending, isHungUp ? undefined : why);
@@ -509,6 +532,12 @@ export class Call {
   /** The connection that is up, or that waits to be closed. */
   get connected() {
     return this.state.link?.connection ?? this.state.connection;
+  }
+
+  /** Tells the far side by the server that a call is over: by `cancel` or `reject`. */
+  tellEnd(word, sessid) {
+    this.ended = { sessid, word };
+    this.tell(say[word](sessid));
   }
 
   tell(signal) {

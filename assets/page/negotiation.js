@@ -35,7 +35,7 @@ export function parseSignal(text) {
   const said = parseObject(text);
   if (said === null) return null;
   if (onlyKey(said) === "ice") return isObject(said.ice) ? parseCandidate(said.ice) : null;
-  return parseMessage(said, { SETUP: described, UPDATE: described, CANCEL: bare, REJECT: bare });
+  return parseMessage(said, { SETUP: offered, UPDATE: renewed, CANCEL: bare, REJECT: bare });
 }
 
 /** What a text that came on the data channel says, as an object with a `type`. */
@@ -74,7 +74,7 @@ function onlyKey(object) {
 function isDescription(sdp) {
   if (typeof sdp !== "string" || !sdp.startsWith("v=0") || isLonger(sdp, DESCRIPTION_LIMIT)) return false;
   // Without a fingerprint whoever answers on that address would be taken for the far side.
-  return /^a=fingerprint:./m.test(sdp);
+  return sdp.split("\n").some((line) => /^a=fingerprint:[^]/.test(line.replace(/\r$/, "")));
 }
 
 function parseCandidate({ candidate, sdpMid, sdpMLineIndex, sessid, generation = 0 }) {
@@ -87,7 +87,7 @@ function parseCandidate({ candidate, sdpMid, sdpMLineIndex, sessid, generation =
 
 function parseLineIndex(index) {
   if (index === undefined || index === null) return 0;
-  const number = typeof index === "string" && /^\d{1,10}$/.test(index) ? Number(index) : index;
+  const number = typeof index === "string" && /^\d+$/.test(index) ? Number(index) : index;
   return Number.isInteger(number) && number >= 0 && number <= 0xffffffff ? number : null;
 }
 
@@ -95,26 +95,27 @@ function isGeneration(number) {
   return Number.isInteger(number) && number >= 0 && number <= LARGEST_GENERATION;
 }
 
-/** Reads a message of Calling 3.0 of one of the `known` types, each with what reads its fields. */
-function parseMessage({ version, type, sessid, resp, ...fields }, known) {
+/** Reads a message of Calling 3.0 of one of the `known` types, each with what picks its fields. */
+function parseMessage({ version, type, sessid, resp, generation, sdp, props }, known) {
   if (version !== VERSION || typeof type !== "string" || typeof resp !== "boolean") return null;
-  const name = Object.keys(known).find((word) => word === type.toUpperCase());
+  // In ASCII alone: there are letters besides that become one of these.
+  const name = Object.keys(known).find((word) => word === type.replace(/[a-z]/g, (letter) => letter.toUpperCase()));
   if (name === undefined || parseSession(sessid) === null) return null;
-  const read = known[name](name, fields);
-  return read && { type: name.toLowerCase(), sessid, resp, ...read };
+  const wellFormed =
+    isNothingOr(isGeneration, generation) && isNothingOr(isDescription, sdp) && isNothingOr(isProps, props);
+  const picked = wellFormed && known[name]({ generation, sdp, props });
+  return picked ? { type: name.toLowerCase(), sessid, resp, ...picked } : null;
+}
+
+/** Whether a field that need not be there is not, or is as `fits` says. */
+function isNothingOr(fits, field) {
+  return field === undefined || field === null || fits(field);
 }
 
 const bare = () => ({});
-
-function propped(name, { props }) {
-  return isProps(props) ? { props } : null;
-}
-
-function described(name, { sdp, props = {}, generation }) {
-  if (!isDescription(sdp) || !isProps(props)) return null;
-  if (name === "SETUP") return { generation: 0, sdp, props };
-  return isGeneration(generation) && generation > 0 ? { generation, sdp, props } : null;
-}
+const propped = ({ props }) => props && { props };
+const offered = ({ sdp, props }) => sdp && { generation: 0, sdp, props: props ?? {} };
+const renewed = ({ generation, sdp, props }) => generation > 0 && sdp && { generation, sdp, props: props ?? {} };
 
 function isProps(props) {
   return isObject(props) && Object.values(props).every((value) => typeof value === "string");

@@ -42,6 +42,7 @@ export class Wish {
 
   /** The far side is there: it has come back, if it was away. */
   met() {
+    if (this.returnBy < Infinity) this.retry = Infinity;
     this.returnBy = Infinity;
   }
 
@@ -70,6 +71,8 @@ export class Wish {
       this.forget();
     } else if (ending === "far_closed") {
       this.returnBy = now + RETURN_LIMIT;
+      // That it was hung up may still be on its way, by the server.
+      this.retry = now + RETRY;
     } else if (ending !== null && ending !== "far_gone") {
       this.retry = now + RETRY * 2 ** this.failures;
       this.failures += 1;

@@ -98,6 +98,7 @@ struct Wire {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Ice {
     ice: IceFields,
 }
@@ -181,6 +182,9 @@ impl Signal {
     /// Reads what the far side said by the server.
     pub fn parse(text: &str) -> Result<Self, MessageError> {
         if let Ok(Ice { ice: IceFields { candidate, sessid: session, generation } }) = serde_json::from_str(text) {
+            if candidate.candidate.is_empty() {
+                return Err(MessageError::Shape);
+            }
             return Ok(Self::Candidate(Connection { session, generation }, candidate));
         }
         let message = Message::parse_any(text)?;

@@ -67,13 +67,17 @@ test("a conversation that another tab has can be taken over", limit, async (t) =
   assert.equal(first.now.call, "connected", "the call is left alone until it is taken");
   assert.equal(await second.asked(), 0);
 
+  const from = native.cursor;
   await second.press("#take-over");
   await second.until("having the line", ({ line }) => line === "joined");
   await notice(first, /open in another tab/);
   await first.until("being paused", ({ paused, call }) => paused && call === "idle");
   await first.letsGo();
-  await settle(native, second);
-  await talk(native, Object.assign(second, { voice: PAGE }));
+  // Nobody has hung up: the call goes on, and the tab that has it now is paused like every new one.
+  await Promise.all([second.connected(), native.wait("call", ({ state }) => state === "connected", { from })]);
+  assert.deepEqual([second.now.paused, native.now.paused], [true, false]);
+  await second.unpause();
+  await Promise.all([second.hears(NATIVE.hz), native.hears(PAGE.hz, { from: native.cursor })]);
 });
 
 test("a server that is gone is said, and found again when it is back", limit, async (t) => {
@@ -155,6 +159,26 @@ test("a screen reader finds every control by its name and hears the state", limi
   assert.ok(nodes.every(({ role, name }) => role !== "button" || name), "no button without a name");
   const live = await tab.page.$eval("#state", (state) => state.closest("[aria-live], [role=status]") !== null);
   assert.ok(live);
+});
+
+test("both sides show the same four words when they are asked for, also by keyboard", limit, async (t) => {
+  const { native, tab } = await nativeAndPage(new Scene(t, chrome));
+  const { words } = await native.wait("sealed");
+  const shown = () => tab.page.$eval("#safety-words", (list) => (list.checkVisibility() ? list.textContent : null));
+  assert.equal(await shown(), null);
+  await tab.page.focus("#sealed summary");
+  await tab.page.keyboard.press("Space");
+  assert.equal(await shown(), words);
+  assert.equal(tab.now.paused, true, "a space there is for the words");
+  await tab.page.keyboard.press("Enter");
+  assert.equal(await shown(), null);
+  const from = native.cursor;
+  await tab.reload();
+  const again = await native.wait("sealed", () => true, { from });
+  await tab.meets();
+  await tab.page.click("#sealed summary");
+  assert.equal(await shown(), again.words);
+  assert.notEqual(again.words, words);
 });
 
 test("nothing is wider than a small phone, whatever the page shows", limit, async (t) => {

@@ -64,8 +64,8 @@ pub struct Watch {
     lonely: [Option<Instant>; 6],
     /// What was shown of each session by who sealed something in it.
     words: BTreeMap<String, SafetyWords>,
-    /// Somebody hung up a call, and nobody has pressed anything since.
-    hung_up: Option<Instant>,
+    /// Who hung up a call, where nobody has pressed anything since.
+    hung_up: Option<usize>,
     /// When somebody last pressed something else.
     pressed: Option<Instant>,
     /// When something last happened that may keep a hang-up from the far side.
@@ -158,7 +158,7 @@ impl World {
             is_long_ago(self.watch.disturbed, Duration::from_secs(10)) && is_long_ago(self.watch.pressed, arrived);
         let in_call = self.sides[side].run.as_ref().is_some_and(|run| run.phase != Phase::Idle);
         if is_quiet && is_stable && in_call {
-            self.watch.hung_up = Some(self.now);
+            self.watch.hung_up = Some(side);
             self.watch.tally.hung_up += 1;
         }
     }
@@ -258,7 +258,8 @@ impl World {
             run.gate,
             far_run.gate
         );
-        assert!(run.phase == Phase::Idle || self.watch.hung_up.is_none(), "a call goes on that was hung up");
+        let is_hung_up = self.watch.hung_up.is_some_and(|who| who == side || who == far);
+        assert!(run.phase == Phase::Idle || !is_hung_up, "a call goes on that was hung up");
         self.watch.tally.connected += u64::from(run.phase == Phase::Connected);
         self.watch.tally.idle += u64::from(run.phase == Phase::Idle);
         let living: Vec<_> = self.medium.living(side, self.sides[side].runs).collect();
