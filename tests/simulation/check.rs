@@ -212,14 +212,18 @@ impl World {
         }
     }
 
-    /// Whether a connection of this side is open at both ends.
     fn has_company(&self, side: usize) -> bool {
-        self.medium.living(side, self.sides[side].runs).any(|(mark, end)| {
-            end.far.is_some_and(|far| {
-                let other = &self.medium.ends[far];
-                let is_running = self.sides[other.side].run.is_some() && self.sides[other.side].runs == other.run;
-                is_running && end.is_open && other.is_open && self.medium.are_paired(mark, far)
-            })
+        self.company(side).is_some()
+    }
+
+    /// The side to which a connection of this side is open at both ends.
+    fn company(&self, side: usize) -> Option<usize> {
+        self.medium.living(side, self.sides[side].runs).find_map(|(mark, end)| {
+            let far = end.far?;
+            let other = &self.medium.ends[far];
+            let is_running = self.sides[other.side].run.is_some() && self.sides[other.side].runs == other.run;
+            let is_open = is_running && end.is_open && other.is_open && self.medium.are_paired(mark, far);
+            is_open.then_some(other.side)
         })
     }
 
@@ -244,6 +248,11 @@ impl World {
     }
 
     fn check_settled(&mut self, side: usize, far: usize) {
+        // A run that has lost its line to another of the same side goes on with the call that it has.
+        let is_elsewhere = |one: usize, other: usize| self.company(one).is_some_and(|company| company != other);
+        if is_elsewhere(side, far) || is_elsewhere(far, side) {
+            return;
+        }
         let (Some(run), Some(far_run)) = (&self.sides[side].run, &self.sides[far].run) else { return };
         // A server that loses what it is given can leave them with a session each, until either says something.
         if self.plan.is_reliable() && run.words.is_some() && far_run.words.is_some() {
