@@ -35,8 +35,8 @@ pub const CLOSE_DELAY: Duration = Duration::from_millis(250);
 pub const REPEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// How often each side asks the other for a sign of life: 1 s.
 pub const PING_INTERVAL: Duration = Duration::from_secs(1);
-/// How long silence on the data channel is borne: 3 s, three pings.
-pub const LIFE_LIMIT: Duration = Duration::from_secs(3);
+/// How long silence on the data channel is borne: 2.8 s, so that two lost pings are, and a dead side is missed in 3 s.
+pub const LIFE_LIMIT: Duration = Duration::from_millis(2800);
 /// The same once the server says that the other side has left: 1.5 s, a ping and its answer on a slow link.
 pub const LIFE_LIMIT_AFTER_LEAVING: Duration = Duration::from_millis(1500);
 /// Whoever wakes up this much later than it wanted to was asleep itself, and cannot judge the other's silence: 2 s.

@@ -10,6 +10,7 @@ mod complaint;
 mod description;
 mod devices;
 mod gate;
+mod identity;
 mod peer;
 mod playback;
 mod probe;

@@ -18,8 +18,8 @@ export const CLOSE_DELAY = 250;
 export const REPEAT_INTERVAL = 2_000;
 /** How often each side asks the other for a sign of life. */
 export const PING_INTERVAL = 1_000;
-/** How long silence on the data channel is borne: three pings. */
-export const LIFE_LIMIT = 3_000;
+/** How long silence on the data channel is borne: two lost pings are, and a dead side is missed in 3 s. */
+export const LIFE_LIMIT = 2_800;
 /** The same once the server says that the other side has left. */
 export const LIFE_LIMIT_AFTER_LEAVING = 1_500;
 /** Whoever wakes up this much later than it wanted to was asleep itself, and cannot judge the other side's silence. */

@@ -27,11 +27,6 @@ impl Bytes<'_> {
         self.byte() & 1 == 1
     }
 
-    /// One of these.
-    pub fn pick<'a, T>(&mut self, list: &'a [T]) -> Option<&'a T> {
-        list.get(self.below(list.len()))
-    }
-
     /// The bytes whose number the next one tells.
     pub fn chunk(&mut self) -> Vec<u8> {
         let length = usize::from(self.byte()).min(self.0.len());

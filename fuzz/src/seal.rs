@@ -15,6 +15,8 @@ use world::{SIDES, World, instance};
 
 use super as crate_root;
 
+const STEPS: [Step; 5] = [Step::Xx1, Step::Xx2, Step::Xx3, Step::Kk1, Step::Kk2];
+
 /// Reads `data` as a frame, and as the course of events between three sides.
 pub fn run(data: &[u8]) {
     frame(&String::from_utf8_lossy(data));
@@ -51,12 +53,23 @@ fn step(world: &mut World, bytes: &mut Bytes<'_>) {
         10 => world.now += Duration::from_millis(bytes.milliseconds()),
         11 => world.lose(bytes.below(8)),
         12 => {
-            let (sender, text) = (bytes.below(SIDES), bytes.text());
+            let sender = bytes.below(SIDES);
+            let text = if bytes.flip() { forged(bytes).to_string() } else { bytes.text() };
             world.tell(side, Input::Frame(instance(sender), text));
         }
         13 => repeat(world, bytes, side),
         14 => change(world, bytes, side),
         _ => garble(world, bytes, side),
+    }
+}
+
+/// A frame that nobody's key has made.
+fn forged(bytes: &mut Bytes<'_>) -> Frame {
+    let id = SessionId::from_bits(bytes.byte().into());
+    match (bytes.below(7), bytes.chunk()) {
+        (0, data) => Frame::Sealed { id, n: 0, data },
+        (1, _) => Frame::Refused { proof: "A".repeat(43) },
+        (other, data) => Frame::Noise { step: STEPS[other - 2], id, data },
     }
 }
 
@@ -74,7 +87,7 @@ fn change(world: &mut World, bytes: &mut Bytes<'_>, side: usize) {
     let Ok(mut frame) = Frame::parse(&text) else { return };
     match &mut frame {
         Frame::Noise { step, id, data } => match bytes.below(4) {
-            0 => *step = *bytes.pick(&[Step::Xx1, Step::Xx2, Step::Xx3, Step::Kk1, Step::Kk2]).unwrap_or(step),
+            0 => *step = STEPS[bytes.below(STEPS.len())],
             1 => rename(id, world, bytes),
             _ => damage(data, bytes),
         },

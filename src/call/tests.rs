@@ -218,3 +218,17 @@ fn a_hang_up_whose_word_comes_after_the_connection_closed_is_one() {
     let outputs: Vec<_> = std::iter::from_fn(|| pair.calls[1].poll()).collect();
     assert_eq!(outputs.last(), Some(&Output::Phase(Phase::Idle, Some(Ending::FarHungUp))));
 }
+
+#[test]
+fn a_call_that_has_lost_its_connection_and_its_network_is_not_called_connected() {
+    let now = Instant::now();
+    let mut pair = updating(now, 0);
+    let silent = now + LIFE_LIMIT;
+    pair.calls[0].handle(silent, Input::Deadline);
+    assert_eq!(pair.calls[0].phase(), Phase::Reconnecting);
+    pair.calls[0].handle(silent, Input::SignallingDown);
+    pair.calls[0].handle(silent, Input::Renew);
+    assert_eq!(pair.calls[0].phase(), Phase::Idle);
+    let last = std::iter::from_fn(|| pair.calls[0].poll()).last();
+    assert_eq!(last, Some(Output::Phase(Phase::Idle, Some(Ending::FarGone))));
+}

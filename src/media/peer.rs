@@ -20,6 +20,7 @@ use super::{
     description::{OFFERED, PayloadTypes, mids, parse, payload_types},
     devices::Ends,
     gate::{Devices, Passes},
+    identity::Identity,
     playback,
     probe::{self, Flag},
     report::{self, Reporter},
@@ -41,6 +42,8 @@ const DATA_CHANNEL: &str = "calling-3.0";
 
 /// What to say when every way between the two has failed.
 const NO_WAY: &str = "no way through to the other side was found; a TURN server may help (--turn)";
+/// What to say when somebody else answers on the far side's address.
+const IMPOSTOR: &str = "whoever answers there is not the other side: somebody on the way tampers";
 /// Candidates of the far side that are taken in one call: 64; a browser with four addresses sends a dozen.
 const CANDIDATES: u32 = 64;
 /// The longest text that is taken on the data channel: 8 KiB; what two twocans say there has some 200 bytes.
@@ -57,6 +60,7 @@ pub(super) struct Peer {
     /// Until the gate takes charge of them.
     devices: Option<Devices>,
     channel: Arc<OnceLock<WebRTCDataChannel>>,
+    identity: Identity,
     /// The identification tags of the media sections, once they are described.
     mids: Arc<OnceLock<Vec<String>>>,
     /// How many candidates of the far side were taken.
@@ -78,6 +82,8 @@ impl Peer {
         // Left to itself it would let the speaker wait for what is slowest in the whole pipeline: the own camera's encoder.
         pipeline.set_latency(gst::ClockTime::from_mseconds(PLAYOUT_MS));
         let webrtc = make_webrtcbin(options)?;
+        let identity = Identity::default();
+        webrtc.downcast_ref::<gst::Bin>().into_iter().for_each(|bin| identity.watch(bin));
         pipeline.add(&webrtc)?;
         // Before the connection stands nothing is sent: it would pile up and go out in one burst.
         let connected = Flag::default();
@@ -88,6 +94,7 @@ impl Peer {
             senders: [devices.microphone.clone(), devices.camera.clone()],
             devices: Some(devices),
             channel: Arc::default(),
+            identity,
             mids: Arc::default(),
             candidates: 0,
             reporter: Reporter::new(events.clone()),
@@ -123,7 +130,7 @@ impl Peer {
     /// Makes an offer, tells it, and begins to look for ways to the far side.
     pub(super) fn offer(&self) -> Result<(), MediaError> {
         let channel = self.create_data_channel()?;
-        listen_to_channel(&channel, &self.reporter);
+        listen_to_channel(&channel, &self.reporter, &self.identity);
         let _ = self.channel.set(channel);
         self.describe(SdpType::Offer)
     }
@@ -177,6 +184,7 @@ impl Peer {
     }
 
     fn set_remote(&self, kind: WebRTCSDPType, sdp: SDPMessage) -> Result<(), MediaError> {
+        self.identity.expect(&sdp)?;
         let description = WebRTCSessionDescription::new(kind, sdp);
         self.negotiate("set-remote-description", &[&description]).map(drop)
     }
@@ -246,11 +254,11 @@ impl Peer {
             None
         });
         self.watch_path(connected);
-        let (reporter, channel) = (self.reporter.clone(), Arc::clone(&self.channel));
+        let (reporter, channel, identity) = (self.reporter.clone(), Arc::clone(&self.channel), self.identity.clone());
         self.webrtc.connect("on-data-channel", false, move |values| {
             let offered = values.get(1)?.get::<WebRTCDataChannel>().ok()?;
             if offered.label().as_deref() == Some(DATA_CHANNEL) && channel.set(offered.clone()).is_ok() {
-                listen_to_channel(&offered, &reporter);
+                listen_to_channel(&offered, &reporter, &identity);
             }
             None
         });
@@ -272,9 +280,12 @@ impl Peer {
                 tell_doubt(&reporter, &doubt);
             }
         });
-        let reporter = self.reporter.clone();
+        let (reporter, identity) = (self.reporter.clone(), self.identity.clone());
         self.webrtc.connect_notify(Some("connection-state"), move |webrtc, _| {
             match webrtc.property::<WebRTCPeerConnectionState>("connection-state") {
+                WebRTCPeerConnectionState::Connected if !identity.is_proved() => {
+                    reporter.tell(MediaEvent::Failed(IMPOSTOR.into()));
+                }
                 WebRTCPeerConnectionState::Connected => {
                     connected.set(true);
                     in_doubt.set(false);
@@ -400,25 +411,27 @@ fn tell_doubt(reporter: &Reporter, in_doubt: &Flag) {
     }
 }
 
-fn listen_to_channel(channel: &WebRTCDataChannel, reporter: &Reporter) {
-    let said = reporter.clone();
+/// Tells what happens on the data channel; nothing of who is not the far side.
+fn listen_to_channel(channel: &WebRTCDataChannel, reporter: &Reporter, identity: &Identity) {
+    let (said, speaker) = (reporter.clone(), identity.clone());
     channel.connect_on_message_string(move |_, text| {
-        if let Some(text) = text.filter(|text| text.len() <= TEXT_LIMIT) {
+        if let Some(text) = text.filter(|text| text.len() <= TEXT_LIMIT && speaker.is_proved()) {
             said.tell(MediaEvent::DataText(text.to_owned()));
         }
     });
     let closed = reporter.clone();
     channel.connect_on_close(move |_| closed.tell(MediaEvent::Closed));
-    let once = Arc::new(OnceLock::new());
-    let (opened, first) = (reporter.clone(), Arc::clone(&once));
-    channel.connect_on_open(move |_| {
-        if first.set(()).is_ok() {
+    let (opened, told, identity) = (reporter.clone(), Flag::default(), identity.clone());
+    let open = move || {
+        if identity.is_proved() && !told.swap(true) {
             opened.tell(MediaEvent::DataOpen);
         }
-    });
+    };
+    let on_open = open.clone();
+    channel.connect_on_open(move |_| on_open());
     // A channel that the far side made may be open before anybody listens.
-    if is_open(channel) && once.set(()).is_ok() {
-        reporter.tell(MediaEvent::DataOpen);
+    if is_open(channel) {
+        open();
     }
 }
 

@@ -8,7 +8,6 @@ import { assertOneCall, goOn, misses, spread } from "./harness/losses.mjs";
 import { AWAY, Network, obstacle } from "./harness/network.mjs";
 import { NATIVE, OTHER, PAGE, settle, talk } from "./harness/pairs.mjs";
 import { Scene } from "./harness/scene.mjs";
-import { isTone } from "./harness/side.mjs";
 import { clock } from "./harness/timeline.mjs";
 
 const why = obstacle();

@@ -22,7 +22,7 @@ const KILLS = 3;
 /** How long the server is gone, in milliseconds: longer than every deadline of a call but the first. */
 const OUTAGE = 30_000;
 /** How soon after a server's return, or the network's, the line is back, in milliseconds. */
-const SERVER_LIMIT = 3000;
+const SERVER_LIMIT = 5000;
 const NETWORK_LIMIT = 1000;
 /** How long a machine sleeps, or is offline, in milliseconds. */
 const ABSENCE = 5000;
@@ -166,7 +166,7 @@ test("the server is killed for 30 s in a call: not a sound is lost, and the line
   const holes = both.map(({ side }) => longestHole(side, since));
   t.diagnostic(`line back ${back.toFixed(0)} ms after the server's start; longest holes ${holes.map(Math.round)} ms`);
   assert.ok(Math.max(...holes) <= HOLE_LIMIT, `${holes}`);
-  assert.ok(back < SERVER_LIMIT + 5000, `${back} ms`);
+  assert.ok(back <= SERVER_LIMIT, `${back} ms`);
   assertUndisturbed(native, from[0]);
   assertUndisturbed(tab, from[1]);
   await native.pause();

@@ -243,3 +243,57 @@ fn a_new_call_takes_the_place_of_a_connection_and_its_successor() {
     pair.set_gate(1, Gate::Open);
     pair.hear(1, 440.0);
 }
+
+/// Whoever sits on the way can take the far side's place in the DTLS handshake, but not have its fingerprint.
+#[test]
+fn nobody_is_talked_to_but_whom_the_description_names() {
+    for deceived in [SdpType::Offer, SdpType::Answer] {
+        let pair = Pair::new();
+        let side = if deceived == SdpType::Offer { 1 } else { 0 };
+        pair.set_gate(side, Gate::Open);
+        pair.set_gate(1 - side, Gate::Open);
+        pair.command(0, MediaCommand::Offer);
+        let until = Instant::now() + LIMIT;
+        let mut why = None;
+        while why.is_none() {
+            assert!(Instant::now() < until, "still trusted, or waiting");
+            for from in [0, 1] {
+                while let Ok(event) = pair.sides[from].events.try_recv() {
+                    let Event::Call(_, event) = event else {
+                        assert!(from == side || !matches!(event, Event::Tone(Some(_))), "sound has left");
+                        continue;
+                    };
+                    match event {
+                        MediaEvent::Described(kind, sdp) => {
+                            let sdp = if kind == deceived { with_other_fingerprint(&sdp) } else { sdp };
+                            let take =
+                                if kind == SdpType::Offer { MediaCommand::Answer } else { MediaCommand::TakeAnswer };
+                            pair.command(1 - from, take(sdp));
+                        }
+                        MediaEvent::Candidate(candidate) => {
+                            pair.command(1 - from, MediaCommand::AddCandidate(candidate))
+                        }
+                        MediaEvent::DataOpen => assert_ne!(from, side, "an impostor is let in"),
+                        MediaEvent::Failed(text) if from == side => why = Some(text),
+                        _ => {}
+                    }
+                }
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        assert!(why.as_ref().is_some_and(|why| why.contains("not the other side")), "{why:?}");
+    }
+}
+
+/// The description with the first digit of every fingerprint exchanged for another.
+fn with_other_fingerprint(sdp: &Sdp) -> Sdp {
+    let label = "a=fingerprint:sha-256 ";
+    let mut parts = sdp.as_str().split(label);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (first, rest) = part.split_at(1);
+        text.extend([label, if first == "0" { "1" } else { "0" }, rest]);
+    }
+    assert_ne!(text, sdp.as_str());
+    Sdp::try_from(text).unwrap()
+}

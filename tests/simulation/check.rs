@@ -64,8 +64,8 @@ pub struct Watch {
     lonely: [Option<Instant>; 6],
     /// What was shown of each session by who sealed something in it.
     words: BTreeMap<String, SafetyWords>,
-    /// Somebody hung up a call, and nobody has pressed anything since.
-    hung_up: Option<Instant>,
+    /// Who hung up a call, where nobody has pressed anything since.
+    hung_up: Option<usize>,
     /// When somebody last pressed something else.
     pressed: Option<Instant>,
     /// When something last happened that may keep a hang-up from the far side.
@@ -158,7 +158,7 @@ impl World {
             is_long_ago(self.watch.disturbed, Duration::from_secs(10)) && is_long_ago(self.watch.pressed, arrived);
         let in_call = self.sides[side].run.as_ref().is_some_and(|run| run.phase != Phase::Idle);
         if is_quiet && is_stable && in_call {
-            self.watch.hung_up = Some(self.now);
+            self.watch.hung_up = Some(side);
             self.watch.tally.hung_up += 1;
         }
     }
@@ -212,14 +212,18 @@ impl World {
         }
     }
 
-    /// Whether a connection of this side is open at both ends.
     fn has_company(&self, side: usize) -> bool {
-        self.medium.living(side, self.sides[side].runs).any(|(mark, end)| {
-            end.far.is_some_and(|far| {
-                let other = &self.medium.ends[far];
-                let is_running = self.sides[other.side].run.is_some() && self.sides[other.side].runs == other.run;
-                is_running && end.is_open && other.is_open && self.medium.are_paired(mark, far)
-            })
+        self.company(side).is_some()
+    }
+
+    /// The side to which a connection of this side is open at both ends.
+    fn company(&self, side: usize) -> Option<usize> {
+        self.medium.living(side, self.sides[side].runs).find_map(|(mark, end)| {
+            let far = end.far?;
+            let other = &self.medium.ends[far];
+            let is_running = self.sides[other.side].run.is_some() && self.sides[other.side].runs == other.run;
+            let is_open = is_running && end.is_open && other.is_open && self.medium.are_paired(mark, far);
+            is_open.then_some(other.side)
         })
     }
 
@@ -244,6 +248,11 @@ impl World {
     }
 
     fn check_settled(&mut self, side: usize, far: usize) {
+        // A run that has lost its line to another of the same side goes on with the call that it has.
+        let is_elsewhere = |one: usize, other: usize| self.company(one).is_some_and(|company| company != other);
+        if is_elsewhere(side, far) || is_elsewhere(far, side) {
+            return;
+        }
         let (Some(run), Some(far_run)) = (&self.sides[side].run, &self.sides[far].run) else { return };
         // A server that loses what it is given can leave them with a session each, until either says something.
         if self.plan.is_reliable() && run.words.is_some() && far_run.words.is_some() {
@@ -258,7 +267,8 @@ impl World {
             run.gate,
             far_run.gate
         );
-        assert!(run.phase == Phase::Idle || self.watch.hung_up.is_none(), "a call goes on that was hung up");
+        let is_hung_up = self.watch.hung_up.is_some_and(|who| who == side || who == far);
+        assert!(run.phase == Phase::Idle || !is_hung_up, "a call goes on that was hung up");
         self.watch.tally.connected += u64::from(run.phase == Phase::Connected);
         self.watch.tally.idle += u64::from(run.phase == Phase::Idle);
         let living: Vec<_> = self.medium.living(side, self.sides[side].runs).collect();

@@ -3,7 +3,10 @@
 //! AES-GCM and SHA-256 are the real ones, so that what is meddled with does not verify. X25519 is replaced by
 //! multiplication modulo 2^64, which commutes as well and takes a nanosecond, and chance by a seeded generator.
 
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use snow::{
     Error,
@@ -46,8 +49,11 @@ struct ToyDh {
     secret: [u8; 32],
     public: [u8; 32],
 }
-/// The real cipher, which tells a trace what is sealed.
-struct Told(Box<dyn Cipher>);
+/// The real cipher, which tells a trace what is sealed, and sees that texts are opened once each and in order.
+struct Watched {
+    cipher: Box<dyn Cipher>,
+    next: AtomicU64,
+}
 
 const GENERATOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -77,7 +83,7 @@ impl CryptoResolver for Toy {
 
     fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
         let cipher = DefaultResolver.resolve_cipher(choice)?;
-        Some(if trace::is_on() { Box::new(Told(cipher)) } else { cipher })
+        Some(Box::new(Watched { cipher, next: AtomicU64::new(0) }))
     }
 }
 
@@ -130,24 +136,30 @@ impl Dh for ToyDh {
     }
 }
 
-impl Cipher for Told {
+impl Cipher for Watched {
     fn name(&self) -> &'static str {
-        self.0.name()
+        self.cipher.name()
     }
 
     fn set(&mut self, key: &[u8; 32]) {
-        self.0.set(key);
+        self.cipher.set(key);
+        self.next = AtomicU64::new(0);
     }
 
     fn encrypt(&self, nonce: u64, authtext: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
         if authtext.is_empty() && !plaintext.is_empty() {
             trace::note(|| format!("           seals {nonce}: {}", String::from_utf8_lossy(plaintext)));
         }
-        self.0.encrypt(nonce, authtext, plaintext, out)
+        self.cipher.encrypt(nonce, authtext, plaintext, out)
     }
 
     fn decrypt(&self, nonce: u64, authtext: &[u8], ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
-        let opened = self.0.decrypt(nonce, authtext, ciphertext, out);
+        let opened = self.cipher.decrypt(nonce, authtext, ciphertext, out);
+        // A handshake's messages are bound to what came before; texts are not.
+        if opened.is_ok() && authtext.is_empty() {
+            let next = self.next.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(nonce, next, "a text is opened out of its turn");
+        }
         if opened.is_err() {
             trace::note(|| format!("           does not verify: {nonce}"));
         }

@@ -1,6 +1,9 @@
 //! The media's connections as real ones behave, without sound or picture: descriptions, candidates, a data channel.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use twocan::{
     call::{Connection, MediaCommand, MediaEvent},
@@ -13,6 +16,9 @@ use crate::{
     world::{Happening, World},
 };
 
+/// How long after an end is closed its description may still arrive: what a server holds up, and more.
+const STALE: Duration = Duration::from_secs(10);
+
 /// One end of a connection; its place in the list is the mark in its description.
 #[derive(Debug)]
 pub struct End {
@@ -22,6 +28,7 @@ pub struct End {
     /// The end whose description this one took.
     pub far: Option<usize>,
     pub is_closed: bool,
+    closed: Option<Instant>,
     /// The data channel is open here.
     pub is_open: bool,
     is_described: bool,
@@ -108,6 +115,8 @@ impl World {
         let end = &self.medium.ends[far];
         assert!(self.are_two(side, end.side), "side {side} takes a description of side {}", end.side);
         assert_eq!(end.connection, *connection, "side {side} takes a description of another connection");
+        let is_old = end.closed.is_some_and(|closed| self.now - closed > STALE);
+        assert!(!is_old, "side {side} takes a description of long ago");
         far
     }
 
@@ -119,6 +128,7 @@ impl World {
             connection: connection.clone(),
             far,
             is_closed: false,
+            closed: None,
             is_open: false,
             is_described: false,
             has_candidate: false,
@@ -218,6 +228,7 @@ impl World {
 
     pub fn close_end(&mut self, end: usize) {
         self.medium.ends[end].is_closed = true;
+        self.medium.ends[end].closed = Some(self.now);
         let Some(far) = self.medium.ends[end].far else { return };
         let (a, b) = (&self.medium.ends[end], &self.medium.ends[far]);
         let was_up = a.is_open || b.is_open;
@@ -233,6 +244,7 @@ impl World {
         let ends: Vec<usize> = self.medium.living(side, run).map(|(end, _)| end).collect();
         for end in ends {
             self.medium.ends[end].is_closed = true;
+            self.medium.ends[end].closed = Some(self.now);
             if let Some(far) = self.medium.ends[end].far {
                 self.doubt(far);
             }

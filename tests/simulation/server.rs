@@ -197,7 +197,7 @@ impl World {
         texts
     }
 
-    pub fn to_side(&mut self, socket: usize, down: Down) {
+    pub fn arrive_at_side(&mut self, socket: usize, down: Down) {
         let it = &self.server.sockets[socket];
         let side = it.side;
         if !it.at_side || self.sides[side].runs != it.run || (it.is_half_dead && !matches!(down, Down::Closed)) {
@@ -224,7 +224,7 @@ impl World {
         }
     }
 
-    pub fn to_server(&mut self, socket: usize, up: Up) {
+    pub fn arrive_at_server(&mut self, socket: usize, up: Up) {
         let it = &mut self.server.sockets[socket];
         if it.life != self.server.life || !self.server.is_up {
             return;

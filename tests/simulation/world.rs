@@ -195,8 +195,8 @@ impl World {
                     self.end_run(side);
                 }
             }
-            Happening::ToSide(socket, down) => self.to_side(socket, down),
-            Happening::ToServer(socket, up) => self.to_server(socket, up),
+            Happening::ToSide(socket, down) => self.arrive_at_side(socket, down),
+            Happening::ToServer(socket, up) => self.arrive_at_server(socket, up),
             Happening::Media(end, event) => self.media_event(end, event),
             Happening::Fault(fault) => self.fault(fault),
             Happening::Quiet => self.fall_quiet(),

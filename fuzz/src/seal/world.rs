@@ -122,7 +122,9 @@ impl World {
             Output::Down => assert!(self.sides[side].words.take().is_some(), "down without having been up"),
             Output::Heard(text) => self.hear(side, &text),
             Output::Refused => {
-                assert!(matches!(self.sides[side].trust, Trust::Reader { .. }), "refused without a code");
+                let Trust::Reader { far, .. } = &self.sides[side].trust else { panic!("refused without a code") };
+                let owner = number(far).map(|far| &self.sides[far].trust);
+                assert!(!matches!(owner, Some(Trust::Owner { .. })), "refused, though the code is good");
                 self.sides[side].trust = Trust::Closed { spent: None };
             }
             Output::Suspicious(suspicion) => {
