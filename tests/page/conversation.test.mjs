@@ -362,9 +362,9 @@ test("a silent death without a word of the server is noticed within three second
   const world = World.connected();
   world.room.delete(1);
   world.kill(1);
-  world.run(1900);
+  world.run(1700);
   assert.equal(world.phases[0], "connected");
-  world.run(1200);
+  world.run(1300);
   assert.equal(world.phases[0], "reconnecting");
   assert.deepEqual(world.endings(0), ["far_gone"]);
 });
