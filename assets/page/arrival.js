@@ -18,11 +18,13 @@ export function arrive() {
   const kept = store.loadConversation(convo);
   if (kept?.farKey) return { convo, ...kept };
   const code = store.loadCode(convo);
+  // A link to another code than the one that waits here is a newer one: the other side has forgotten the last.
+  const isInvited = far !== null && !broken && far !== code?.me && key !== code?.key;
+  if (isInvited) return accept(convo, far, key, (code ?? kept)?.name ?? "");
   if (code) return resume(convo, code);
   // Paired before calls were sealed: the two have to do it once more.
   if (kept) return { convo, name: kept.name, obstacle: "keyless" };
-  if (broken) return { obstacle: "broken" };
-  return far === null ? { convo, obstacle: "unknown" } : accept(convo, far, key);
+  return broken ? { obstacle: "broken" } : { convo, obstacle: "unknown" };
 }
 
 function begin() {
@@ -38,8 +40,8 @@ function resume(convo, code) {
   return { convo, name: code.name, obstacle: code.far ? "refused" : "expired" };
 }
 
-function accept(convo, far, key) {
-  const code = { me: newId(), far, key, made: Date.now(), name: "" };
+function accept(convo, far, key, name) {
+  const code = { me: newId(), far, key, made: Date.now(), name };
   store.saveCode(convo, code);
   return { convo, ...code, farOfCode: far, far: undefined };
 }

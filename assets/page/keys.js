@@ -1,6 +1,7 @@
 // This side's key pair in each conversation, as the browser keeps it: where not even this page can read it out.
 //
-// The far side's public key and what is left of a code are no secrets; they are kept with the conversation (`store.js`).
+// The far side's public key is no secret. It and what is left of a code, which only lets one refuse others, are kept with
+// the conversation (`store.js`).
 
 import { makeKeyPair } from "./noise.js";
 import { obstacles } from "./words.js";

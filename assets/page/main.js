@@ -106,10 +106,14 @@ class Page {
     return { kind: "owner", code: key };
   }
 
-  /** A page that was reloaded goes on as it was: unpaused, muted. */
+  /**
+   * A page that was reloaded goes on as it was: unpaused, muted. One that the browser brings back, out of its history or
+   * with its windows, does not: nobody has asked for the microphone there.
+   */
   resume() {
     const left = store.takeLeft(this.place.convo);
-    if (left === null) return;
+    const [{ type }] = performance.getEntriesByType("navigation");
+    if (left === null || type !== "reload") return;
     if (left.muted) this.act({ type: "mute", on: true });
     if (!left.paused) this.handle({ type: "unpause" });
   }
@@ -121,7 +125,7 @@ class Page {
   watch() {
     addEventListener("online", () => this.handle({ type: "networkChanged" }));
     navigator.connection?.addEventListener("change", () => this.networkChanged());
-    addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+    addEventListener("pageshow", ({ persisted }) => persisted && this.returned());
     document.addEventListener("visibilitychange", () => document.hidden || this.handle({ type: "wake" }));
     addEventListener("pagehide", () => this.leave());
     for (const kind of ["click", "keydown"]) addEventListener(kind, () => this.unblock());
@@ -134,6 +138,12 @@ class Page {
     const isOther = type !== this.network;
     this.network = type;
     if (isOther && navigator.onLine) this.handle({ type: "networkChanged" });
+  }
+
+  /** Back out of the history, as it was left: it begins anew, paused. */
+  returned() {
+    store.takeLeft(this.place.convo);
+    location.reload();
   }
 
   /** The page is closed or reloaded, nobody knows which: what is noted is only good for a moment. */

@@ -20,8 +20,8 @@ export function parseKey(text) {
 }
 
 /**
- * What the owner of a code keeps of it when its key is erased: enough to say that the code was used, and no more. No
- * secret; it has the shape of a key.
+ * What the owner of a code keeps of it when its key is erased: enough to say that the code was used, and no more. Who
+ * has it can refuse others in the owner's name. It has the shape of a key.
  */
 export function spent(key) {
   return hmac(key, "twocan 1 spent");

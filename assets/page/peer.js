@@ -3,6 +3,8 @@
 // It connects with no track at all, and never negotiates again: what is sent changes by `replaceTrack` alone.
 
 const CHANNEL = "calling-3.0";
+/** How many bytes may wait for a far side that does not read: 64 KiB. */
+const UNREAD_LIMIT = 64 * 1024;
 
 /** The key with which this page's calls are secured: made once, ahead of the first call. */
 export function makeCertificate() {
@@ -67,8 +69,10 @@ export class Peer {
     this.pc.addIceCandidate({ candidate, sdpMid, sdpMLineIndex }).catch(() => {});
   }
 
+  /** Says something on the data channel; nothing to a far side that does not read. */
   send(text) {
-    if (this.channel?.readyState === "open") this.channel.send(text);
+    const { readyState, bufferedAmount } = this.channel ?? {};
+    if (readyState === "open" && bufferedAmount < UNREAD_LIMIT) this.channel.send(text);
   }
 
   /** Sends `track` from now on; null sends nothing. */

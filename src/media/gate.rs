@@ -394,11 +394,15 @@ mod tests {
 
     #[test]
     fn a_connection_that_comes_while_the_gate_is_open_gets_its_devices_at_once() {
-        let bench = Bench::new();
+        let mut bench = Bench::new();
         bench.gate.set(Gate::Open);
         bench.wait(OPEN);
         bench.gate.detach();
         assert_eq!(bench.states(), CLOSED, "let go of before the connection goes");
+        (bench.peer, bench.devices) = connection(&bench.gate);
+        assert_eq!(bench.states(), CLOSED, "not the gate's yet");
+        bench.gate.attach(bench.peer.take_devices().expect("devices"));
+        bench.wait(OPEN);
     }
 
     #[test]
@@ -413,6 +417,7 @@ mod tests {
         bench.gate.switch(Track::Camera, Switch::Off);
         bench.wait([playing, closed, playing, playing]);
     }
+
     #[test]
     fn devices_change_over_to_the_next_connection_as_the_gate_stands() {
         let mut bench = Bench::new();

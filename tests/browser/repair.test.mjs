@@ -109,6 +109,18 @@ test("a page that is reloaded is as muted as before, and its camera as off", lim
   await native.hears(PAGE.hz, { from: second });
 });
 
+test("a page that is left and come back to is paused, however soon", limit, async (t) => {
+  const { native, tab } = await nativeAndPage(new Scene(t, chrome));
+  await talk(native, tab);
+  await tab.page.goto("about:blank");
+  const from = tab.cursor;
+  await tab.page.goBack();
+  await tab.wait("look", ({ far }) => far, { from });
+  await pass(1000);
+  assert.equal(tab.now.paused, true);
+  assert.equal(await tab.asked(), 0);
+});
+
 test("a page that is reloaded shows how loud it is on both sides", limit, async (t) => {
   const { native, tab } = await nativeAndPage(new Scene(t, chrome));
   await talk(native, tab);
