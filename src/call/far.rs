@@ -168,6 +168,10 @@ impl Call {
             attempt.connection == *connection && attempt.role == Role::Offers && !attempt.is_answered
         };
         if !self.state.attempt().is_some_and(is_awaited) {
+            // Who answers what is given up would wait in vain.
+            if !self.is_current(&connection.session) {
+                self.tell(&connection.session, Body::Reject);
+            }
             return self.out_of_turn("answer");
         }
         self.media_command(connection, MediaCommand::TakeAnswer(sdp));

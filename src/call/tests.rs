@@ -232,3 +232,18 @@ fn a_call_that_has_lost_its_connection_and_its_network_is_not_called_connected()
     let last = std::iter::from_fn(|| pair.calls[0].poll()).last();
     assert_eq!(last, Some(Output::Phase(Phase::Idle, Some(Ending::FarGone))));
 }
+
+#[test]
+fn who_answers_an_offer_that_is_given_up_is_told_so() {
+    let now = Instant::now();
+    let mut pair = Pair::new(now);
+    pair.tell(now, 0, Input::Begin(session(1)));
+    pair.step(now);
+    pair.step(now);
+    assert_eq!(pair.calls[1].phase(), Phase::Connecting);
+    // The offering side has lost its call meanwhile, and heard of nothing.
+    pair.calls[0] = Call::new(Precedence::Theirs);
+    pair.tell(now, 0, Input::SignallingUp);
+    pair.settle(now);
+    assert_eq!(pair.phases(), [Phase::Idle; 2]);
+}

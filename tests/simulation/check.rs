@@ -157,7 +157,10 @@ impl World {
         let is_stable =
             is_long_ago(self.watch.disturbed, Duration::from_secs(10)) && is_long_ago(self.watch.pressed, arrived);
         let in_call = self.sides[side].run.as_ref().is_some_and(|run| run.phase != Phase::Idle);
-        if is_quiet && is_stable && in_call {
+        // Where both have offered, the hang-up of one offer does not take back the other.
+        let is_glare =
+            self.sides.iter().filter_map(|it| it.run.as_ref()).filter(|run| run.phase == Phase::Calling).count() > 1;
+        if is_quiet && is_stable && in_call && !is_glare {
             self.watch.hung_up = Some(side);
             self.watch.tally.hung_up += 1;
         }
