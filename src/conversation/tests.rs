@@ -1,12 +1,13 @@
 //! Two sides, a server and their media on virtual time.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::*;
 use crate::{
     call::{Connection, Ending, MediaCommand, MediaEvent, Phase},
     negotiation::{Sdp, SdpType},
     pairing::PairingKey,
+    rendezvous::ServerLine,
     seal::SecretKey,
 };
 
