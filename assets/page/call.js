@@ -282,7 +282,11 @@ export class Call {
   farAnswers(now, connection, sdp, props) {
     const { kind, attempt } = this.state;
     const awaited = attempt?.role === "offers" && !attempt.isAnswered && isSame(attempt.connection, connection);
-    if (!awaited) return;
+    if (!awaited) {
+      // Who answers what is given up would wait in vain.
+      if (connection.sessid !== this.sessid) this.tellEnd("reject", connection.sessid);
+      return;
+    }
     this.command(connection, "takeAnswer", { sdp });
     this.outputs.push({ type: "farProps", props });
     attempt.isAnswered = true;

@@ -16,7 +16,7 @@ import { Socket, socketUrl } from "./socket.js";
 import * as store from "./store.js";
 import { takeConversation } from "./tabs.js";
 import { draw, drawLevel, listen, play, setSound } from "./view.js";
-import { deviceWords, endingWords, soundWords, suspicionWords } from "./words.js";
+import { deviceWords, endingWords, notKept, soundWords, suspicionWords } from "./words.js";
 
 /** How often levels are drawn while something is open, in milliseconds. */
 const LEVEL_EVERY = 50;
@@ -198,7 +198,7 @@ class Page {
   }
 
   async toChannel(input) {
-    await this.channel.handle(now(), input);
+    await this.channel.handle(now(), input).catch((error) => console.error(error));
     clearTimeout(this.channelTimer);
     const wait = this.channel.deadline() - now();
     if (wait === Infinity) return;
@@ -233,8 +233,13 @@ class Page {
   keep() {
     const { convo, me, far, farKey, spent, key, made, farOfCode } = this.place;
     const { name } = this;
-    if (far) store.saveConversation(convo, { me, far, farKey, spent, name, camera: this.conversation.camera });
-    else if (key) store.saveCode(convo, { me, key, made, far: farOfCode, farKey, name });
+    try {
+      if (far) store.saveConversation(convo, { me, far, farKey, spent, name, camera: this.conversation.camera });
+      else if (key) store.saveCode(convo, { me, key, made, far: farOfCode, farKey, name });
+    } catch {
+      // Full, or turned off since the page was opened.
+      this.warn(notKept);
+    }
   }
 
   forgetKey() {

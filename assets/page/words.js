@@ -87,6 +87,9 @@ export function deviceWords(kind, { name }) {
   }
 }
 
+/** That the browser does not store what has to last. */
+export const notKept = "This browser does not store this conversation: it is gone when the page is closed. Make room, then reload.";
+
 /** What stands in the way of using this page at all: `{ text, action }`. */
 export const obstacles = {
   insecure: {

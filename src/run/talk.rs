@@ -93,9 +93,14 @@ pub async fn talk(options: Options) -> Result<(), Error> {
     result
 }
 
+/// A change to what is kept of the conversation, which may have to be made again.
+type Change = Box<dyn Fn(&mut Bookmark) + Send>;
+
 struct Talk {
     bookmarks: Bookmarks,
     bookmark: Bookmark,
+    /// Changes to it that are not on the disk yet, in their order.
+    unstored: Vec<Change>,
     _claim: Claim,
     conversation: Conversation,
     code: Option<Invite>,
@@ -164,6 +169,7 @@ impl Talk {
         let mut talk = Self {
             bookmarks,
             bookmark,
+            unstored: Vec::new(),
             _claim: claim,
             conversation,
             code,
@@ -337,7 +343,7 @@ impl Talk {
             }
             Output::Gate(gate) => self.set_gate(gate),
             Output::Track(track, switch) => self.media.iter().for_each(|media| media.switch(track, switch)),
-            Output::Learned(key) => self.store(|bookmark| bookmark.far_key = Some(key)),
+            Output::Learned(key) => self.store(move |bookmark| bookmark.far_key = Some(key)),
             Output::Remember { far, key, spent } => self.remember(far, key, spent),
             Output::ForgetKey => self.code = None,
             Output::Event(Event::Refused) => {
@@ -363,26 +369,35 @@ impl Talk {
 
     fn remember(&mut self, far: InstanceId, key: PublicKey, spent: Option<SpentCode>) {
         self.code = None;
-        let paired = |bookmark: &mut Bookmark| {
-            bookmark.far = Some(far);
+        self.store(move |bookmark| {
+            bookmark.far = Some(far.clone());
             bookmark.far_key = Some(key);
             bookmark.code = None;
-            bookmark.spent = spent;
-        };
-        self.store(paired);
+            bookmark.spent.clone_from(&spent);
+        });
     }
 
     fn remember_server(&mut self) {
         if self.bookmark.server != self.server {
             let server = self.server.clone();
-            self.store(|bookmark| bookmark.server = server);
+            self.store(move |bookmark| bookmark.server.clone_from(&server));
         }
     }
 
-    fn store(&mut self, change: impl FnOnce(&mut Bookmark)) {
-        match self.bookmarks.update(&self.bookmark.id, change) {
-            Ok(bookmark) => self.bookmark = bookmark,
-            Err(error) => self.screen.show(&notice(format!("not stored: {error}"))),
+    fn store(&mut self, change: impl Fn(&mut Bookmark) + Send + 'static) {
+        self.unstored.push(Box::new(change));
+        self.store_what_is_left();
+    }
+
+    /// Stores what could not be stored before, too: on a disk that was full, say.
+    fn store_what_is_left(&mut self) {
+        let changes = &self.unstored;
+        match self.bookmarks.update(&self.bookmark.id, |bookmark| changes.iter().for_each(|change| change(bookmark))) {
+            Ok(bookmark) => {
+                self.bookmark = bookmark;
+                self.unstored.clear();
+            }
+            Err(error) => self.screen.show(&notice(format!("not stored: {error}; it is tried again"))),
         }
     }
 
@@ -407,7 +422,7 @@ impl Talk {
     fn note_talk(&mut self) {
         if std::mem::take(&mut self.talked) {
             let now = unix_seconds();
-            self.store(|bookmark| bookmark.last_talked = Some(now));
+            self.store(move |bookmark| bookmark.last_talked = Some(now));
         }
     }
 
@@ -418,6 +433,9 @@ impl Talk {
     /// Lets go of everything; whether it ever was on the line.
     async fn end(mut self) -> bool {
         self.note_talk();
+        if !self.unstored.is_empty() {
+            self.store_what_is_left();
+        }
         let media = self.media.take();
         if let Some(socket) = self.socket.take() {
             socket.close().await;
