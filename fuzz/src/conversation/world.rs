@@ -257,7 +257,8 @@ impl World {
 
     /// Everything under way arrives, and what is said in answer.
     pub(super) fn pump(&mut self) {
-        for _ in 0..500 {
+        // What has piled up meanwhile is no talk.
+        for _ in 0..500 + self.flying.len() {
             if self.far.deadline().is_some_and(|due| due <= self.now) {
                 self.far.handle(self.now, seal::Input::Deadline);
                 self.drain_far();
