@@ -27,6 +27,12 @@ export function listen(act) {
     if (key === "Enter" || key === "Escape") target.blur();
   });
   document.addEventListener("keydown", (event) => spaceBar(event, act));
+  document.addEventListener("click", leaveButton);
+}
+
+/** What was clicked with a pointer does not keep the space bar: who muted thus, and would pause, must not be heard. */
+function leaveButton({ detail, target }) {
+  if (detail > 0) target.closest("button, summary")?.blur();
 }
 
 /** The space bar works wherever it has no work of its own. */

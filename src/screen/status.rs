@@ -147,6 +147,10 @@ impl Status {
                 let (paused, audiosend, videosend) = (*paused, *audiosend, *videosend);
                 let (holding, behind) = (*holding, *behind);
                 self.far_props = Some(FarProps { paused, audiosend, videosend, holding, behind });
+                if paused || !audiosend {
+                    // Nothing comes that would say so.
+                    self.far_level = None;
+                }
             }
             Event::Sealed { words } => {
                 self.seal = Seal::Sealed { words: words.clone() };
@@ -364,7 +368,7 @@ mod tests {
         let connected = |props| status(&[HERE, props, call(CallState::Connected)]).presence();
         assert_eq!(connected(props(true, true)), "tim is here, paused");
         assert_eq!(connected(props(false, true)), "tim is here, talking");
-        assert_eq!(connected(props(false, false)), "tim is here, microphone muted");
+        assert_eq!(connected(props(false, false)), "tim is here, sends no sound");
         assert_eq!(status(&[HERE, call(CallState::Connecting), props(false, true)]).presence(), "tim is here");
     }
 

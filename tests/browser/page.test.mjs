@@ -111,6 +111,15 @@ test("links and addresses that are broken or not known say so", limit, async (t)
 
 // ── how it is used ──
 
+test("the space bar pauses, also after a click on the microphone's button", limit, async (t) => {
+  const { native, tab } = await nativeAndPage(new Scene(t, chrome));
+  await native.unpause();
+  await tab.unpause();
+  await tab.press("#mute");
+  await tab.key("Space");
+  await tab.until("being paused by the space bar", ({ paused }) => paused);
+});
+
 test("everything can be done by keyboard alone", limit, async (t) => {
   const { native, tab } = await nativeAndPage(new Scene(t, chrome));
   await native.unpause();

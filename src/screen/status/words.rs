@@ -40,6 +40,9 @@ impl Status {
             (CallState::Connected, false) if self.microphone_muted => {
                 Headline::new(Mood::Open, "microphone muted — press m to be heard")
             }
+            (CallState::Connected, false) if self.far_props.is_some_and(|far| far.paused) => {
+                Headline::new(Mood::Open, format!("you are live — {} is paused", self.who()))
+            }
             (CallState::Connected, false) => Headline::new(Mood::Open, "talking"),
             (CallState::Reconnecting, _) => self.headline_lost(),
             (CallState::Ending, _) => Headline::new(Mood::Waiting, "hanging up …"),
@@ -110,7 +113,7 @@ impl Status {
         let name = self.who();
         match (self.far_here, self.far_props_now()) {
             (_, Some(FarProps { paused: true, .. })) => format!("{name} is here, paused"),
-            (_, Some(FarProps { audiosend: false, .. })) => format!("{name} is here, microphone muted"),
+            (_, Some(FarProps { audiosend: false, .. })) => format!("{name} is here, sends no sound"),
             (_, Some(_)) => format!("{name} is here, talking"),
             (true, None) => format!("{name} is here"),
             (false, None) if self.code.is_some() => "nobody is paired yet; both sides start paused".into(),

@@ -389,7 +389,7 @@ mod tests {
     fn talking_shows_two_meters() {
         let loud = Event::Level { own: Some(-30.0), far: Some(0.0) };
         let seen = seen(80, 24, &[JOINED, HERE, UNPAUSED, CONNECTED, FAR_PAUSED, loud]);
-        assert!(seen.contains("talking") && seen.contains("tim is here, paused"), "{seen}");
+        assert!(seen.contains("you are live — tim is paused") && seen.contains("tim is here, paused"), "{seen}");
         let full = |who: &str| {
             let row = seen.lines().find(|row| row.trim_start().starts_with(who)).unwrap();
             row.chars().filter(|c| *c == '━').count()
