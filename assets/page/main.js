@@ -191,7 +191,7 @@ class Page {
       closeGate: () => this.closeGate(),
       forgetKey: () => this.forgetKey(),
       ended: () => this.ended(output.reason),
-      sealed: () => this.notice?.isSuspicion && this.warn(null),
+      sealed: () => this.notice?.isOverWhenMet && this.warn(null),
       suspicious: () => this.suspect(output.why),
     };
     actions[output.type]();
@@ -214,7 +214,8 @@ class Page {
 
   suspect(why) {
     this.warn(suspicionWords(why));
-    this.notice.isSuspicion = true;
+    // Meeting anew does not undo a forgery; who tampers may bring that about at once.
+    this.notice.isOverWhenMet = why === "silent";
   }
 
   learned(key) {

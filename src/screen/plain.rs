@@ -55,7 +55,9 @@ pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<St
             if *camera { "off" } else { "on" }
         ),
         Event::Call { state, reason, .. } => call(*state, *reason, before, status)?,
-        Event::Suspicious { message, hint, .. } if before.suspicions != status.suspicions => {
+        Event::Suspicious { message, hint, .. }
+            if (&before.suspicions, &before.notices) != (&status.suspicions, &status.notices) =>
+        {
             noticed(message, Some(hint))
         }
         Event::Sealed { .. } if !before.suspicions.is_empty() => {
@@ -315,12 +317,18 @@ mod tests {
 
     #[test]
     fn what_is_suspicious_is_told_once_until_it_is_over() {
-        let suspicious = Event::Suspicious { reason: Suspicion::Forged, message: "hm".into(), hint: "look".into() };
+        let suspicious = Event::Suspicious { reason: Suspicion::Silent, message: "hm".into(), hint: "look".into() };
         let said = log(&[suspicious.clone(), suspicious.clone(), sealed("a"), suspicious]);
         assert_eq!(
             said,
             ["hm (hint: look)", "tim has proved to be there: what was suspicious is over", "hm (hint: look)"]
         );
+    }
+
+    #[test]
+    fn a_forgery_is_told_once_also_if_the_two_meet_anew_again_and_again() {
+        let forged = Event::Suspicious { reason: Suspicion::Forged, message: "hm".into(), hint: "look".into() };
+        assert_eq!(log(&[forged.clone(), sealed("a"), forged.clone(), sealed("b"), forged]), ["hm (hint: look)"]);
     }
 
     #[test]

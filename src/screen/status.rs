@@ -4,7 +4,7 @@ mod words;
 
 use std::collections::VecDeque;
 
-use super::event::{CallState, CodeEnd, Ending, Event, LineState};
+use super::event::{CallState, CodeEnd, Ending, Event, LineState, Suspicion};
 pub(super) use words::{Headline, expired, expired_hint, refused, refused_hint};
 
 /// Notices that stay in sight.
@@ -156,7 +156,13 @@ impl Status {
                 self.seal = Seal::Sealed { words: words.clone() };
                 self.suspicions.clear();
             }
-            Event::Suspicious { message, hint, .. } => self.suspect(message.clone(), hint.clone()),
+            // Meeting anew does not undo it; who tampers may bring that about at once.
+            Event::Suspicious { reason: Suspicion::Forged, message, hint } => {
+                self.notice(message.clone(), Some(hint.clone()));
+            }
+            Event::Suspicious { reason: Suspicion::Silent, message, hint } => {
+                self.suspect(message.clone(), hint.clone());
+            }
             Event::Paused { paused } => self.paused(*paused),
             Event::Muted { microphone, camera } => {
                 (self.microphone_muted, self.camera_off) = (*microphone, *camera);
@@ -240,7 +246,6 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::event::Suspicion;
 
     fn status(events: &[Event]) -> Status {
         let mut status = Status { name: "tim".into(), ..Status::default() };
@@ -409,15 +414,16 @@ mod tests {
     }
 
     #[test]
-    fn a_suspicion_stays_in_sight_once_until_the_two_meet() {
+    fn a_silent_far_side_is_in_sight_until_it_has_proved_itself_and_a_forgery_longer() {
         let suspicious = |reason, message: &str| Event::Suspicious { reason, message: message.into(), hint: "".into() };
         let forged = suspicious(Suspicion::Forged, "forged");
         let silent = suspicious(Suspicion::Silent, "silent");
         let said = |events: &[Event]| {
-            status(events).suspicions.into_iter().map(|notice| notice.message).collect::<Vec<_>>().join(" ")
+            let Status { suspicions, notices, .. } = status(events);
+            suspicions.into_iter().chain(notices).map(|notice| notice.message).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(said(&[forged.clone(), silent.clone(), forged.clone()]), "forged silent");
-        assert_eq!(said(&[forged, silent, sealed()]), "");
+        assert_eq!(said(&[forged.clone(), silent.clone(), forged.clone()]), "silent forged");
+        assert_eq!(said(&[forged.clone(), silent, sealed(), forged]), "forged");
     }
 
     #[test]
