@@ -3,10 +3,9 @@
 // Nothing here throws on what a peer sent: what is not understood is null.
 
 import { fromBase64url, toBase64url } from "./base64url.js";
+import { isObject, parseObject } from "./json.js";
 import { parseKey } from "./pairing.js";
 
-/** The longest text that is looked at: 64 KiB, as much as the server relays. */
-const TEXT_LIMIT = 64 * 1024;
 /** The longest message of a handshake: 1 KiB. */
 const HANDSHAKE_LIMIT = 1024;
 /** The longest text that is sealed: 44 KiB, so that it fits a frame in base64. */
@@ -73,25 +72,6 @@ function isId(text) {
 function parseBytes(text, limit) {
   if (typeof text !== "string" || text.length > Math.ceil((limit * 4) / 3)) return null;
   return fromBase64url(text);
-}
-
-function parseObject(text) {
-  if (typeof text !== "string" || isLonger(text, TEXT_LIMIT)) return null;
-  try {
-    const value = JSON.parse(text);
-    return isObject(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-/** Whether `text` has more than `limit` bytes. */
-export function isLonger(text, limit) {
-  return text.length > limit || new TextEncoder().encode(text).length > limit;
-}
-
-function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Whether two frames hold the same data. */

@@ -4,9 +4,8 @@
 // null.
 
 import { parseSession } from "./ids.js";
+import { isLonger, isObject, parseObject } from "./json.js";
 
-/** The longest text that is looked at: 64 KiB, as much as the server relays. */
-const TEXT_LIMIT = 64 * 1024;
 /** The longest description that is looked at: 32 KiB, so that it fits a sealed text with its escapes. */
 const DESCRIPTION_LIMIT = 32 * 1024;
 const LARGEST_GENERATION = 0xffffffff;
@@ -45,25 +44,6 @@ export function parseData(text) {
   const outer = onlyKey(said);
   if (outer === "ping" || outer === "pong") return { type: outer };
   return parseMessage(said, { PROPSYNC: propped, HANGUP: bare });
-}
-
-function parseObject(text) {
-  if (typeof text !== "string" || isLonger(text, TEXT_LIMIT)) return null;
-  try {
-    const value = JSON.parse(text);
-    return isObject(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-/** Whether `text` has more than `limit` bytes. */
-function isLonger(text, limit) {
-  return text.length > limit || new TextEncoder().encode(text).length > limit;
-}
-
-function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function onlyKey(object) {

@@ -1,6 +1,7 @@
 // What a finished handshake leaves: two ciphers that count, and the safety words.
 
 import * as frame from "./frame.js";
+import { isLonger } from "./json.js";
 import { safetyWords } from "./safety.js";
 
 /** What the side that finishes a handshake says first in its session, so that the other knows it has it. */
@@ -27,7 +28,7 @@ export class Session {
   /** `text` as the next frame; null if it is too long. */
   async seal(text) {
     const { n } = this.sender;
-    if (frame.isLonger(text, frame.PLAIN_LIMIT)) return null;
+    if (isLonger(text, frame.PLAIN_LIMIT)) return null;
     return frame.sealed({ id: this.id, n, data: await this.sender.seal(new TextEncoder().encode(text)) });
   }
 

@@ -37,11 +37,11 @@ impl Call {
                 }
                 (Body::Cancel, Turn::Request) if self.is_current(&session) => {
                     self.ended = Some((session, Body::Cancel));
-                    self.far_cancels();
+                    self.far_ends(Ending::FarHungUp);
                 }
                 (Body::Reject, Turn::Request) if self.is_current(&session) => {
                     self.ended = Some((session, Body::Reject));
-                    self.far_rejects();
+                    self.far_ends(Ending::FarFailed);
                 }
                 // Its connection had closed before its word was here.
                 (Body::Cancel, Turn::Request) if self.broken.take_if(|broken| *broken == session).is_some() => {
@@ -194,31 +194,9 @@ impl Call {
         }
     }
 
-    fn far_cancels(&mut self) {
-        match self.state {
-            State::Idle | State::HangupSent { .. } | State::Terminating { .. } => self.close(),
-            // Also once the data channel is up here: the far side may not have seen it open.
-            State::PendingOutgoing(_)
-            | State::ConflictResolution(_)
-            | State::PendingIncoming(_)
-            | State::Answered(_)
-            | State::DatachanEstablished(_)
-            | State::UpdateSent(..)
-            | State::UpdateRecv(..) => self.end(Ending::FarHungUp),
-        }
-    }
-
-    fn far_rejects(&mut self) {
-        match self.state {
-            State::Idle | State::HangupSent { .. } | State::Terminating { .. } => self.close(),
-            State::PendingOutgoing(_)
-            | State::ConflictResolution(_)
-            | State::PendingIncoming(_)
-            | State::Answered(_)
-            | State::DatachanEstablished(_)
-            | State::UpdateSent(..)
-            | State::UpdateRecv(..) => self.end(Ending::FarFailed),
-        }
+    /// The far side ends the call; also one that is up here, as it may not have seen the data channel open.
+    fn far_ends(&mut self, ending: Ending) {
+        if self.is_over() { self.close() } else { self.end(ending) }
     }
 
     /// Tells the far side again what it has been told of the connection in the making.
