@@ -44,7 +44,8 @@ impl Identity {
 
     /// Whether every certificate that was shown is the one that was named, and one was.
     pub(super) fn is_proved(&self) -> bool {
-        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked without the lock: an element has locks of its own.
+        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let doors = doors.iter().filter_map(gst::glib::WeakRef::upgrade);
         let shown: Vec<String> = doors.filter_map(|door| door.property::<Option<String>>("peer-pem")).collect();
         !shown.is_empty() && shown.iter().all(|pem| fingerprint(pem).is_some_and(|it| self.named.get() == Some(&it)))
