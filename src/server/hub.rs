@@ -12,10 +12,7 @@ use super::{
     now,
     outbox::{Item, Outbox},
 };
-use crate::{
-    rendezvous::Resume,
-    switchboard::{ConnectionId, Input, Output, Switchboard},
-};
+use crate::switchboard::{ConnectionId, Dialect, Input, Output, Switchboard};
 
 /// How long to sleep when nothing is due; any input that brings a deadline ends it.
 const NOTHING_DUE: Duration = Duration::from_secs(60 * 60);
@@ -48,8 +45,8 @@ impl Hub {
         Self { state: Mutex::default(), deadline_moved: Notify::new(), emptied: Notify::new() }
     }
 
-    /// Takes a new connection in, with what its client resumes by.
-    pub(super) fn open(self: &Arc<Self>, resume: Option<&Resume>) -> Seat {
+    /// Takes a new connection in.
+    pub(super) fn open(self: &Arc<Self>, dialect: Dialect<'_>) -> Seat {
         let outbox = Arc::new(Outbox::default());
         let id = {
             let mut state = self.lock();
@@ -61,7 +58,7 @@ impl Hub {
             state.outboxes.insert(id, outbox.clone());
             id
         };
-        self.handle(id, Input::Opened(resume));
+        self.handle(id, Input::Opened(dialect));
         Seat { hub: self.clone(), id, outbox }
     }
 
