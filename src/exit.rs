@@ -128,6 +128,9 @@ impl Exit {
             ServerError::State { source, .. } if is_full(source) => Self::hinting(Kind::Files, "make room on the disk"),
             ServerError::State { .. } => Self::hinting(Kind::Files, SEE_FOLDER),
             ServerError::BadKey { .. } => Self::hinting(Kind::Files, "move that file away; a new key is made then"),
+            ServerError::TurnSecret { .. } => {
+                Self::hinting(Kind::Files, "put coturn's static-auth-secret there, alone on its line, with mode 600")
+            }
             ServerError::Certificate { problem, .. } => Self::of_certificate(problem),
             ServerError::System(_) => Self { kind: Kind::Internal, hint: None },
         }
@@ -256,6 +259,8 @@ mod tests {
         assert_means(server(io::ErrorKind::PermissionDenied), 5, "--state");
         assert_means(server(io::ErrorKind::StorageFull), 5, "room");
         assert_means(ServerError::BadKey { path: "x".into(), reason: "x".into() }, 5, "move");
+        let source = io(io::ErrorKind::NotFound);
+        assert_means(ServerError::TurnSecret { path: "x".into(), source }, 5, "static-auth-secret");
         assert_means(certificate(CertificateProblem::Unreadable(io(io::ErrorKind::NotFound))), 5, "path");
         assert_means(certificate(CertificateProblem::NotACertificate("x".into())), 5, "PEM");
         assert_means(certificate(CertificateProblem::NotAKey("x".into())), 5, "PEM");

@@ -21,6 +21,7 @@ use url::Url;
 
 use certificate::Certificate;
 use hub::Hub;
+use turn::Ice;
 
 mod addresses;
 mod certificate;
@@ -34,6 +35,7 @@ mod page;
 mod probe;
 mod settings;
 mod stream;
+mod turn;
 mod websocket;
 
 pub use certificate::{CertificateProblem, LocalAuthority};
@@ -116,6 +118,14 @@ pub enum ServerError {
         path: PathBuf,
         /// What is wrong with it.
         problem: CertificateProblem,
+    },
+    /// The file with the secret that TURN servers share is not usable.
+    #[error("cannot read the TURN secret in {}: {source}", path.display())]
+    TurnSecret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: io::Error,
     },
     /// The system refused something every server needs.
     #[error("the server cannot start: {0}")]
@@ -211,6 +221,7 @@ struct Prepared {
     runtime: Runtime,
     listeners: Vec<TcpListener>,
     certificate: Arc<Certificate>,
+    ice: Ice,
     settings: Settings,
     /// What the switchboard's secrets follow from.
     secret: [u8; 32],
@@ -229,18 +240,20 @@ impl Prepared {
         let certificate = Certificate::new(&options.settings.tls, &options.state.join("server"), &network)?;
         let urls = Urls::new(&options.listen, &network, port)?;
         let settings = options.settings.clone();
+        let ice = Ice::new(&settings)?;
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
-        Ok(Self { runtime, listeners, certificate: Arc::new(certificate), settings, secret, port, urls })
+        Ok(Self { runtime, listeners, certificate: Arc::new(certificate), ice, settings, secret, port, urls })
     }
 
     /// The server's whole life.
     fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { runtime, listeners, certificate, settings, secret, .. } = self;
+        let Self { runtime, listeners, certificate, ice, settings, secret, .. } = self;
         runtime.block_on(async {
             let hub = Arc::new(Hub::new(settings, secret));
+            let router = http::router(hub.clone(), certificate.routes().merge(ice.routes()));
             for listener in listeners {
-                spawn(listen::accept(listener, certificate.clone(), hub.clone()));
+                spawn(listen::accept(listener, certificate.clone(), router.clone()));
             }
             tokio::select! {
                 _ = stopped => {}

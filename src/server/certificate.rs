@@ -4,6 +4,13 @@
 
 use std::{io, net::IpAddr, path::Path, path::PathBuf, sync::Arc};
 
+use axum::{
+    Router,
+    body::Bytes,
+    http::header,
+    response::{IntoResponse, Response},
+    routing::any,
+};
 use rustls::{
     ServerConfig,
     crypto::ring,
@@ -23,6 +30,9 @@ mod authority;
 mod files;
 mod folder;
 mod own;
+
+/// Where this machine's own authority is to be had.
+pub(super) const AUTHORITY_PATH: &str = "/ca";
 
 /// The certificate that is current, wherever it comes from.
 pub(super) enum Certificate {
@@ -104,6 +114,16 @@ impl Certificate {
         }
     }
 
+    /// The path that the authority is to be had at: `/ca`.
+    ///
+    /// Over plain http too. No secret is in it, and https would prove nothing to who does not trust it yet: what proves it
+    /// is the fingerprint that this machine shows.
+    pub(super) fn routes(&self) -> Router {
+        let Some(authority) = self.authority() else { return Router::new() };
+        let der = Bytes::copy_from_slice(&authority.der);
+        Router::new().route(AUTHORITY_PATH, any(move || std::future::ready(installable(der.clone()))))
+    }
+
     /// Keeps it current, for as long as the server runs.
     pub(super) async fn keep(&self) {
         match self {
@@ -120,6 +140,15 @@ impl CertificateProblem {
     fn of(self, path: impl Into<PathBuf>) -> ServerError {
         ServerError::Certificate { path: path.into(), problem: self }
     }
+}
+
+/// What phones and browsers offer to install.
+fn installable(der: Bytes) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-x509-ca-cert"),
+        (header::CONTENT_DISPOSITION, "inline; filename=\"twocan.crt\""),
+    ];
+    (headers, der).into_response()
 }
 
 /// A server that shows this certificate.
