@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
-use super::{SERVER_HEADER, hub::Hub, page, websocket};
+use super::{SERVER_HEADER, certificate::AUTHORITY_PATH, hub::Hub, page, websocket};
 
 /// How long the head of a request may take to arrive, and a connection to stay without one.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -66,9 +66,10 @@ where
     }
 }
 
-/// Everything the server answers to.
-pub(super) fn router(hub: Arc<Hub>) -> Router {
+/// Everything the server answers to; `more` are the paths of its parts.
+pub(super) fn router(hub: Arc<Hub>, more: Router) -> Router {
     Router::new()
+        .merge(more)
         .route("/health", any(|| async { "OK" }))
         .fallback(page::answer)
         .layer(middleware::from_fn_with_state(hub, admit))
@@ -85,9 +86,12 @@ enum Admission {
     MethodRefused,
 }
 
-fn admission(arrival: Arrival, method: &Method, headers: &HeaderMap) -> Admission {
-    let allowed = arrival.transport == Transport::Tls || arrival.peer.is_loopback();
-    match (allowed, websocket::is_asked_for(headers)) {
+fn admission(arrival: Arrival, method: &Method, path: &str, headers: &HeaderMap) -> Admission {
+    let is_asked_for = websocket::is_asked_for(headers);
+    // Whoever does not trust the authority yet cannot fetch it by https without a warning.
+    let is_for_all = path == AUTHORITY_PATH && !is_asked_for;
+    let allowed = arrival.transport == Transport::Tls || arrival.peer.is_loopback() || is_for_all;
+    match (allowed, is_asked_for) {
         (true, true) => Admission::Socket,
         // A client that dials ws:// does not follow redirects; a sentence helps it more.
         (false, true) => Admission::PlainSocketRefused,
@@ -101,7 +105,7 @@ async fn admit(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Res
     let Some(&arrival) = request.extensions().get::<Arrival>() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response(); // `serve` always puts one there.
     };
-    match admission(arrival, request.method(), request.headers()) {
+    match admission(arrival, request.method(), request.uri().path(), request.headers()) {
         Admission::Page => next.run(request).await,
         Admission::Socket => websocket::upgrade(request, hub),
         Admission::ToHttps => to_https(&request),
@@ -172,17 +176,27 @@ mod tests {
             ("192.168.1.7", Transport::Tls, [Admission::Page, Admission::Socket]),
         ] {
             let arrival = arrival(peer, transport);
-            let decided = [&page, &socket].map(|headers| admission(arrival, &Method::GET, headers));
+            let decided = [&page, &socket].map(|headers| admission(arrival, &Method::GET, "/", headers));
             assert_eq!(decided, expected, "{peer} over {transport:?}");
         }
     }
 
     #[test]
+    fn the_authority_alone_is_to_be_had_by_everybody() {
+        let there = arrival("192.168.1.7", Transport::Plain);
+        for (path, expected) in [("/ca", Admission::Page), ("/ca/", Admission::ToHttps), ("/ice", Admission::ToHttps)] {
+            assert_eq!(admission(there, &Method::GET, path, &headers(&[])), expected, "{path}");
+        }
+        let socket = headers(&[("upgrade", "websocket"), ("connection", "Upgrade")]);
+        assert_eq!(admission(there, &Method::GET, "/ca", &socket), Admission::PlainSocketRefused);
+    }
+
+    #[test]
     fn only_get_and_head_are_served() {
         let here = arrival("::1", Transport::Plain);
-        assert_eq!(admission(here, &Method::HEAD, &headers(&[])), Admission::Page);
+        assert_eq!(admission(here, &Method::HEAD, "/", &headers(&[])), Admission::Page);
         for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE] {
-            assert_eq!(admission(here, &method, &headers(&[])), Admission::MethodRefused, "{method}");
+            assert_eq!(admission(here, &method, "/", &headers(&[])), Admission::MethodRefused, "{method}");
         }
     }
 

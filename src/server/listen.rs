@@ -14,7 +14,6 @@ use super::{
     ServerError,
     certificate::Certificate,
     http::{self, Arrival, Transport},
-    hub::Hub,
     plain, spawn,
     stream::Patient,
 };
@@ -89,8 +88,7 @@ fn bind_one(address: IpAddr, port: u16) -> Result<TcpListener, ServerError> {
 }
 
 /// Takes connections in, for ever.
-pub(super) async fn accept(listener: TcpListener, certificate: Arc<Certificate>, hub: Arc<Hub>) {
-    let router = http::router(hub);
+pub(super) async fn accept(listener: TcpListener, certificate: Arc<Certificate>, router: axum::Router) {
     loop {
         match listener.accept().await {
             Ok((tcp, peer)) => spawn(welcome(tcp, plain(peer.ip()), certificate.clone(), router.clone())),
