@@ -128,6 +128,9 @@ impl Exit {
             ServerError::State { source, .. } if is_full(source) => Self::hinting(Kind::Files, "make room on the disk"),
             ServerError::State { .. } => Self::hinting(Kind::Files, SEE_FOLDER),
             ServerError::BadKey { .. } => Self::hinting(Kind::Files, "move that file away; a new key is made then"),
+            ServerError::Figures { .. } => {
+                Self::hinting(Kind::Network, "choose another address or port with --metrics")
+            }
             ServerError::System(_) => Self { kind: Kind::Internal, hint: None },
         }
     }

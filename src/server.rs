@@ -8,7 +8,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::{Arc, mpsc},
     thread::JoinHandle,
@@ -24,11 +24,14 @@ use hub::Hub;
 
 mod addresses;
 mod certificate;
+mod figures;
 mod http;
 mod hub;
 mod limits;
+mod links;
 mod listen;
 mod metrics;
+mod origin;
 mod outbox;
 mod page;
 mod probe;
@@ -107,6 +110,14 @@ pub enum ServerError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The port for the figures alone cannot be had.
+    #[error("cannot show the figures at {address}: {source}")]
+    Figures {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
     },
     /// The system refused something every server needs.
     #[error("the server cannot start: {0}")]
@@ -195,6 +206,7 @@ struct Prepared {
     runtime: Runtime,
     listeners: Vec<TcpListener>,
     certificate: Arc<Certificate>,
+    figures: Option<TcpListener>,
     settings: Settings,
     port: u16,
     urls: Urls,
@@ -203,24 +215,28 @@ struct Prepared {
 impl Prepared {
     fn new(options: &Options) -> Result<Self, ServerError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (listeners, port) = {
+        let ((listeners, port), figures) = {
             let _inside = runtime.enter();
-            listen::bind(&options.listen, options.port)?
+            let figures = options.settings.metrics.map(figures::bind).transpose()?;
+            (listen::bind(&options.listen, options.port)?, figures)
         };
         let network = addresses::reachable(&options.listen);
         let certificate = Certificate::load_or_make(&options.state.join("server"), &network)?;
         let urls = Urls::new(&options.listen, &network, port)?;
         let settings = options.settings.clone();
-        Ok(Self { runtime, listeners, certificate: Arc::new(certificate), settings, port, urls })
+        Ok(Self { runtime, listeners, certificate: Arc::new(certificate), figures, settings, port, urls })
     }
 
     /// The server's whole life.
     fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { runtime, listeners, certificate, settings, .. } = self;
+        let Self { runtime, listeners, certificate, figures, settings, .. } = self;
         runtime.block_on(async {
             let hub = Arc::new(Hub::new(settings));
             for listener in listeners {
                 spawn(listen::accept(listener, certificate.clone(), hub.clone()));
+            }
+            if let Some(listener) = figures {
+                spawn(figures::accept(listener, hub.clone()));
             }
             tokio::select! {
                 _ = stopped => {}
@@ -256,6 +272,14 @@ fn today() -> SystemTime {
 /// The IPv4 address in an IPv6 one that stands for it, else the address itself.
 fn plain(address: IpAddr) -> IpAddr {
     address.to_canonical()
+}
+
+/// What counts as one address where each may have only so many: of IPv6, the network that a home or a machine gets.
+fn network_of(address: IpAddr) -> IpAddr {
+    match plain(address) {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 /// The loopback address that a client on this machine tries first.
