@@ -208,6 +208,8 @@ struct Prepared {
     certificate: Arc<Certificate>,
     figures: Option<TcpListener>,
     settings: Settings,
+    /// What the switchboard's secrets follow from.
+    secret: [u8; 32],
     port: u16,
     urls: Urls,
 }
@@ -224,14 +226,17 @@ impl Prepared {
         let certificate = Certificate::load_or_make(&options.state.join("server"), &network)?;
         let urls = Urls::new(&options.listen, &network, port)?;
         let settings = options.settings.clone();
-        Ok(Self { runtime, listeners, certificate: Arc::new(certificate), figures, settings, port, urls })
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(io::Error::other)?;
+        let certificate = Arc::new(certificate);
+        Ok(Self { runtime, listeners, certificate, figures, settings, secret, port, urls })
     }
 
     /// The server's whole life.
     fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { runtime, listeners, certificate, figures, settings, .. } = self;
+        let Self { runtime, listeners, certificate, figures, settings, secret, .. } = self;
         runtime.block_on(async {
-            let hub = Arc::new(Hub::new(settings));
+            let hub = Arc::new(Hub::new(settings, secret));
             for listener in listeners {
                 spawn(listen::accept(listener, certificate.clone(), hub.clone()));
             }

@@ -15,7 +15,7 @@ use super::{
     now,
     outbox::{Item, Outbox},
 };
-use crate::switchboard::{Census, ConnectionId, Dialect, Input, Output, Switchboard};
+use crate::switchboard::{self, Census, ConnectionId, Dialect, Input, Output, Switchboard};
 
 /// How long to sleep when nothing is due; any input that brings a deadline ends it.
 const NOTHING_DUE: Duration = Duration::from_secs(60 * 60);
@@ -33,7 +33,6 @@ pub(super) struct Hub {
     pub(super) links: Shelf,
 }
 
-#[derive(Default)]
 struct State {
     switchboard: Switchboard,
     outboxes: HashMap<ConnectionId, Arc<Outbox>>,
@@ -51,9 +50,10 @@ pub(super) struct Seat {
 }
 
 impl Hub {
-    pub(super) fn new(settings: Settings) -> Self {
+    /// Nobody connected yet; `secret` is 32 random bytes for the switchboard alone.
+    pub(super) fn new(settings: Settings, secret: [u8; 32]) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State::new(Switchboard::new(brain(&settings.limits), secret))),
             deadline_moved: Notify::new(),
             emptied: Notify::new(),
             links: Shelf::new(settings.limits.links),
@@ -138,7 +138,21 @@ impl Hub {
     }
 }
 
+/// The limits that the switchboard keeps.
+fn brain(limits: &super::Limits) -> switchboard::Limits {
+    switchboard::Limits {
+        hello: limits.hello_timeout,
+        uid: limits.uid,
+        room: limits.room_size,
+        ..switchboard::Limits::default()
+    }
+}
+
 impl State {
+    fn new(switchboard: Switchboard) -> Self {
+        Self { switchboard, outboxes: HashMap::new(), opened: 0, closing: false }
+    }
+
     /// Brings what the switchboard says into the outboxes; whoever's is full is closed to the switchboard.
     fn deliver(&mut self, metrics: &Metrics) {
         while let Some(output) = self.switchboard.poll_output() {
