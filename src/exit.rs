@@ -132,6 +132,9 @@ impl Exit {
                 Self::hinting(Kind::Files, "put coturn's static-auth-secret there, alone on its line, with mode 600")
             }
             ServerError::Certificate { problem, .. } => Self::of_certificate(problem),
+            ServerError::Figures { .. } => {
+                Self::hinting(Kind::Network, "choose another address or port with --metrics")
+            }
             ServerError::System(_) => Self { kind: Kind::Internal, hint: None },
         }
     }
@@ -149,7 +152,10 @@ impl Exit {
             CertificateProblem::Expired => "renew it, or have one got and renewed by --acme NAME",
             CertificateProblem::NotYet => "check this machine's clock",
             CertificateProblem::NotAPublicName(_) => {
-                return Self::hinting(Kind::Input, "name what the world finds this machine by, such as talk.example.org");
+                return Self::hinting(
+                    Kind::Input,
+                    "name what the world finds this machine by, such as talk.example.org",
+                );
             }
             CertificateProblem::NotADirectory => {
                 return Self::hinting(Kind::Input, "leave out --acme-directory for Let's Encrypt");

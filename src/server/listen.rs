@@ -22,7 +22,7 @@ use super::{
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long to wait before accepting again when the system is out of something.
-const SHORTAGE: Duration = Duration::from_millis(100);
+pub(super) const SHORTAGE: Duration = Duration::from_millis(100);
 
 /// What the system keeps of what a client does not take: small, so that a slow reader shows.
 ///
