@@ -1,6 +1,7 @@
 //! What a person settled once, in a file, rather than by flags each time; and where files are kept.
 
 mod ice;
+mod serve;
 
 use std::{
     fs, io,
@@ -13,7 +14,10 @@ use directories::ProjectDirs;
 use serde::Deserialize;
 use thiserror::Error;
 
-pub use self::ice::{IceError, Stun, Turn};
+pub use self::{
+    ice::{IceError, Stun, Turn, turn_address},
+    serve::{AllowedOrigin, ServeSettings},
+};
 use crate::invite::Origin;
 
 /// The longest config file that is read: 64 KiB.
@@ -40,6 +44,8 @@ pub struct Config {
     pub camera: Option<String>,
     /// The speaker: a name, `auto`, `test` or `none`.
     pub speaker: Option<String>,
+    /// What is for `twocan serve` alone.
+    pub serve: ServeSettings,
 }
 
 /// A config file, read.

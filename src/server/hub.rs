@@ -9,6 +9,8 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
+    Settings,
+    metrics::Metrics,
     now,
     outbox::{Item, Outbox},
 };
@@ -25,6 +27,11 @@ pub(super) struct Hub {
     state: Mutex<State>,
     deadline_moved: Notify,
     emptied: Notify,
+    /// What the server was told.
+    #[allow(dead_code, reason = "the uses come one by one")]
+    pub(super) settings: Settings,
+    /// What is counted.
+    pub(super) metrics: Metrics,
 }
 
 #[derive(Default)]
@@ -44,8 +51,14 @@ pub(super) struct Seat {
 }
 
 impl Hub {
-    pub(super) fn new() -> Self {
-        Self { state: Mutex::default(), deadline_moved: Notify::new(), emptied: Notify::new() }
+    pub(super) fn new(settings: Settings) -> Self {
+        Self {
+            state: Mutex::default(),
+            deadline_moved: Notify::new(),
+            emptied: Notify::new(),
+            settings,
+            metrics: Metrics::default(),
+        }
     }
 
     /// Takes a new connection in, with what its client resumes by.
@@ -61,6 +74,7 @@ impl Hub {
             state.outboxes.insert(id, outbox.clone());
             id
         };
+        self.metrics.connected();
         self.handle(id, Input::Opened(resume));
         Seat { hub: self.clone(), id, outbox }
     }
@@ -143,6 +157,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.hub.metrics.disconnected();
         self.hub.handle(self.id, Input::Closed);
         let is_last = {
             let mut state = self.hub.lock();
