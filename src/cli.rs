@@ -78,6 +78,20 @@ pub struct Talk {
     /// Where a server inside this program listens.
     #[command(flatten)]
     pub host: Host,
+    /// Devices and the ways to the other side.
+    #[command(flatten)]
+    pub media: Media,
+    /// Have the conversation here, and end it in the window on this machine where it is open
+    #[arg(long)]
+    pub take_over: bool,
+    /// Print one JSON event a line and take one JSON command a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Devices, and the ways that sound and picture take: the same for everything that calls.
+#[derive(Debug, Clone, Args)]
+pub struct Media {
     /// What to speak into: part of a device's name, auto, test, test:HZ, or none
     #[arg(long, value_name = "NAME")]
     pub mic: Option<String>,
@@ -101,12 +115,6 @@ pub struct Talk {
     /// Send and receive sound and picture at this address of this machine only, rather than at all of them
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<IpAddr>,
-    /// Have the conversation here, and end it in the window on this machine where it is open
-    #[arg(long)]
-    pub take_over: bool,
-    /// Print one JSON event a line and take one JSON command a line
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Where a server listens.
@@ -231,8 +239,11 @@ mod tests {
         ];
         let talk = talk(&flags);
         assert_eq!(talk.what.as_deref(), Some("tim"));
-        assert_eq!((talk.host.port, talk.window, talk.json), (Some(0), Window::Test, true));
-        assert_eq!((talk.mic.as_deref(), talk.stun.is_some(), talk.turn.len()), (Some("test:440"), true, 1));
+        assert_eq!((talk.host.port, talk.media.window, talk.json), (Some(0), Window::Test, true));
+        assert_eq!(
+            (talk.media.mic.as_deref(), talk.media.stun.is_some(), talk.media.turn.len()),
+            (Some("test:440"), true, 1)
+        );
     }
 
     #[test]

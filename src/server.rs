@@ -218,13 +218,14 @@ impl Prepared {
     fn run(self, stopped: oneshot::Receiver<()>) {
         let Self { runtime, listeners, certificate, settings, .. } = self;
         runtime.block_on(async {
-            let hub = Arc::new(Hub::new(settings));
+            let hub = Arc::new(Hub::new(settings, listen::raise_file_limit()));
             for listener in listeners {
                 spawn(listen::accept(listener, certificate.clone(), hub.clone()));
             }
             tokio::select! {
                 _ = stopped => {}
                 () = hub.keep_deadlines() => {}
+                () = hub.keep_alive() => {}
             }
             hub.close_all();
             let _ = tokio::time::timeout(FAREWELL, hub.emptied()).await;

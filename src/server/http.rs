@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
-use super::{SERVER_HEADER, hub::Hub, page, websocket};
+use super::{SERVER_HEADER, hub::Hub, limits::Refusal, metrics::Cause, page, websocket};
 
 /// How long the head of a request may take to arrive, and a connection to stay without one.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -33,6 +33,8 @@ pub(super) struct Arrival {
     pub(super) peer: IpAddr,
     /// What it came over.
     pub(super) transport: Transport,
+    /// Why it is refused whatever it asks for, if it is.
+    pub(super) refusal: Option<Refusal>,
 }
 
 /// What a request came over.
@@ -101,6 +103,9 @@ async fn admit(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Res
     let Some(&arrival) = request.extensions().get::<Arrival>() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response(); // `serve` always puts one there.
     };
+    if let Some(refusal) = arrival.refusal {
+        return come_later(refusal);
+    }
     match admission(arrival, request.method(), request.headers()) {
         Admission::Page => next.run(request).await,
         Admission::Socket => websocket::upgrade(request, hub),
@@ -112,6 +117,18 @@ async fn admit(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Res
             (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")], "Only GET and HEAD.\n").into_response()
         }
     }
+}
+
+/// Says why nothing is served now, and when it may be.
+fn come_later(refusal: Refusal) -> Response {
+    let (status, why) = match refusal.cause {
+        Cause::AddressConnections => (StatusCode::TOO_MANY_REQUESTS, "Too many connections from this address.\n"),
+        Cause::AddressRate => (StatusCode::TOO_MANY_REQUESTS, "Too many connections at once from this address.\n"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "The server is full.\n"),
+    };
+    let seconds = HeaderValue::from(refusal.retry_after.as_secs() + 1);
+    let close = HeaderValue::from_static("close");
+    (status, [(header::RETRY_AFTER, seconds), (header::CONNECTION, close)], why).into_response()
 }
 
 /// The same address on the same port, over TLS.
@@ -156,7 +173,7 @@ mod tests {
     }
 
     fn arrival(peer: &str, transport: Transport) -> Arrival {
-        Arrival { peer: peer.parse().unwrap(), transport }
+        Arrival { peer: peer.parse().unwrap(), transport, refusal: None }
     }
 
     #[test]

@@ -14,10 +14,7 @@ use super::{
     now,
     outbox::{Item, Outbox},
 };
-use crate::{
-    rendezvous::Resume,
-    switchboard::{ConnectionId, Input, Output, Switchboard},
-};
+use crate::switchboard::{ConnectionId, Dialect, Input, Output, Switchboard};
 
 /// How long to sleep when nothing is due; any input that brings a deadline ends it.
 const NOTHING_DUE: Duration = Duration::from_secs(60 * 60);
@@ -61,8 +58,8 @@ impl Hub {
         }
     }
 
-    /// Takes a new connection in, with what its client resumes by.
-    pub(super) fn open(self: &Arc<Self>, resume: Option<&Resume>) -> Seat {
+    /// Takes a new connection in.
+    pub(super) fn open(self: &Arc<Self>, dialect: Dialect<'_>) -> Seat {
         let outbox = Arc::new(Outbox::default());
         let id = {
             let mut state = self.lock();
@@ -75,7 +72,7 @@ impl Hub {
             id
         };
         self.metrics.connected();
-        self.handle(id, Input::Opened(resume));
+        self.handle(id, Input::Opened(dialect));
         Seat { hub: self.clone(), id, outbox }
     }
 
