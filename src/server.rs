@@ -26,6 +26,7 @@ mod addresses;
 mod certificate;
 mod http;
 mod hub;
+mod life;
 mod limits;
 mod listen;
 mod metrics;
@@ -34,6 +35,7 @@ mod page;
 mod probe;
 mod settings;
 mod stream;
+mod ticket;
 mod websocket;
 
 pub use limits::Limits;

@@ -15,10 +15,11 @@ use super::{
     ServerError,
     certificate::Certificate,
     http::{self, Arrival, Transport},
-    hub::{Hub, Ticket},
+    hub::Hub,
     limits::Refusal,
     plain, spawn,
     stream::Patient,
+    ticket::Ticket,
 };
 
 /// How long a connection may take until it has said its first byte, and again until TLS is agreed on.

@@ -13,7 +13,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::hub::Ticket;
+use super::ticket::Ticket;
 
 /// How long a connection may make no progress while something waits to be sent: 10 s.
 const STALL_LIMIT: Duration = Duration::from_secs(10);
