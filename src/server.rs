@@ -198,6 +198,8 @@ struct Prepared {
     listeners: Vec<TcpListener>,
     certificate: Arc<Certificate>,
     settings: Settings,
+    /// What the switchboard's secrets follow from.
+    secret: [u8; 32],
     port: u16,
     urls: Urls,
 }
@@ -213,14 +215,16 @@ impl Prepared {
         let certificate = Certificate::load_or_make(&options.state.join("server"), &network)?;
         let urls = Urls::new(&options.listen, &network, port)?;
         let settings = options.settings.clone();
-        Ok(Self { runtime, listeners, certificate: Arc::new(certificate), settings, port, urls })
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(io::Error::other)?;
+        Ok(Self { runtime, listeners, certificate: Arc::new(certificate), settings, secret, port, urls })
     }
 
     /// The server's whole life.
     fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { runtime, listeners, certificate, settings, .. } = self;
+        let Self { runtime, listeners, certificate, settings, secret, .. } = self;
         runtime.block_on(async {
-            let hub = Arc::new(Hub::new(settings, listen::raise_file_limit()));
+            let hub = Arc::new(Hub::new(settings, secret, listen::raise_file_limit()));
             for listener in listeners {
                 spawn(listen::accept(listener, certificate.clone(), hub.clone()));
             }

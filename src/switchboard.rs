@@ -80,8 +80,8 @@ struct Challenge {
 }
 
 impl Switchboard {
-    /// A switchboard with nobody connected.
-    pub fn new(limits: Limits) -> Self {
+    /// A switchboard with nobody connected; `secret` is random, and what it calls Workrooms' calls follows from it.
+    pub fn new(limits: Limits, _secret: [u8; 32]) -> Self {
         Self { limits, ..Self::default() }
     }
 

@@ -62,17 +62,12 @@ pub(super) struct Seat {
 }
 
 impl Hub {
-    /// A hub with nobody at it; `files` is how many connections the system has room for.
-    pub(super) fn new(settings: Settings, files: usize) -> Self {
+    /// Nobody connected yet; `secret` is 32 random bytes for the switchboard alone, `files` how many connections the
+    /// system has room for.
+    pub(super) fn new(settings: Settings, secret: [u8; 32], files: usize) -> Self {
         let limits = &settings.limits;
-        let switchboard = Switchboard::new(switchboard::Limits {
-            hello: limits.hello_timeout,
-            uid: limits.uid,
-            room: limits.room_size,
-            ..switchboard::Limits::default()
-        });
         Self {
-            state: Mutex::new(State { switchboard, outboxes: BTreeMap::new(), opened: 0, closing: false }),
+            state: Mutex::new(State::new(Switchboard::new(brain(limits), secret))),
             deadline_moved: Notify::new(),
             emptied: Notify::new(),
             entrance: Arc::new(Entrance::new(Door::new(limits, files))),
@@ -207,7 +202,21 @@ struct Relay {
     came: Instant,
 }
 
+/// The limits that the switchboard keeps.
+fn brain(limits: &super::Limits) -> switchboard::Limits {
+    switchboard::Limits {
+        hello: limits.hello_timeout,
+        uid: limits.uid,
+        room: limits.room_size,
+        ..switchboard::Limits::default()
+    }
+}
+
 impl State {
+    fn new(switchboard: Switchboard) -> Self {
+        Self { switchboard, outboxes: BTreeMap::new(), opened: 0, closing: false }
+    }
+
     /// Brings what the switchboard says into the outboxes; whoever's is full is closed to the switchboard.
     fn deliver(&mut self, metrics: &Metrics, relay: Option<Relay>) {
         while let Some(output) = self.switchboard.poll_output() {

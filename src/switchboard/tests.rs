@@ -16,7 +16,7 @@ impl Board {
         reason = "an Instant cannot be made from nothing; which one it is does not matter"
     )]
     pub(super) fn new() -> Self {
-        Self { switchboard: Switchboard::new(Limits::default()), now: Instant::now() }
+        Self { switchboard: Switchboard::new(Limits::default(), [7; 32]), now: Instant::now() }
     }
 
     pub(super) fn input(&mut self, id: u64, input: Input<'_>) -> Vec<String> {

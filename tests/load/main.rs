@@ -60,7 +60,8 @@ fn main() {
     let results: BTreeMap<_, _> = results.into_iter().map(|(key, values)| (key, median(values))).collect();
     println!("{}", table(&results, &size));
     if let Some(path) = flags.get("json") {
-        let plain: BTreeMap<_, _> = results.iter().map(|((what, who), value)| (format!("{who}: {what}"), value)).collect();
+        let plain: BTreeMap<_, _> =
+            results.iter().map(|((what, who), value)| (format!("{who}: {what}"), value)).collect();
         std::fs::write(path, serde_json::to_string_pretty(&plain).expect("figures")).expect("a file for the figures");
     }
 }

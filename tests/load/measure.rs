@@ -46,7 +46,8 @@ pub(crate) async fn measure(process: &Process, target: &Target, size: &Size) -> 
     let idle = crowd(target, "idle", 200, size.clients).await?;
     figures.insert("processor time for each connect, µs", micros(process.processor_time()? - clock, size.clients));
     let full = process.settled_memory().await?;
-    figures.insert("memory for each idle connection, KiB", (full as f64 - before as f64) / 1024.0 / size.clients as f64);
+    figures
+        .insert("memory for each idle connection, KiB", (full as f64 - before as f64) / 1024.0 / size.clients as f64);
 
     let (clock, began) = (process.processor_time()?, Instant::now());
     let idle = relay(target, idle, size.messages).await?;
