@@ -28,6 +28,7 @@ mod certificate;
 mod figures;
 mod http;
 mod hub;
+mod life;
 mod limits;
 mod links;
 mod listen;
@@ -38,6 +39,7 @@ mod page;
 mod probe;
 mod settings;
 mod stream;
+mod ticket;
 mod turn;
 mod websocket;
 
@@ -264,10 +266,10 @@ impl Prepared {
     fn run(self, stopped: oneshot::Receiver<()>) {
         let Self { runtime, listeners, certificate, figures, ice, settings, secret, .. } = self;
         runtime.block_on(async {
-            let hub = Arc::new(Hub::new(settings, secret));
+            let hub = Arc::new(Hub::new(settings, secret, listen::raise_file_limit()));
             let router = http::router(hub.clone(), certificate.routes().merge(ice.routes()));
             for listener in listeners {
-                spawn(listen::accept(listener, certificate.clone(), router.clone()));
+                spawn(listen::accept(listener, certificate.clone(), hub.clone(), router.clone()));
             }
             if let Some(listener) = figures {
                 spawn(figures::accept(listener, hub.clone()));
@@ -276,6 +278,7 @@ impl Prepared {
                 _ = stopped => {}
                 () = hub.keep_deadlines() => {}
                 () = certificate.keep() => {}
+                () = hub.keep_alive() => {}
             }
             hub.close_all();
             let _ = tokio::time::timeout(FAREWELL, hub.emptied()).await;
