@@ -27,6 +27,7 @@ mod certificate;
 mod figures;
 mod http;
 mod hub;
+mod life;
 mod limits;
 mod links;
 mod listen;
@@ -37,6 +38,7 @@ mod page;
 mod probe;
 mod settings;
 mod stream;
+mod ticket;
 mod websocket;
 
 pub use limits::Limits;
@@ -236,7 +238,7 @@ impl Prepared {
     fn run(self, stopped: oneshot::Receiver<()>) {
         let Self { runtime, listeners, certificate, figures, settings, secret, .. } = self;
         runtime.block_on(async {
-            let hub = Arc::new(Hub::new(settings, secret));
+            let hub = Arc::new(Hub::new(settings, secret, listen::raise_file_limit()));
             for listener in listeners {
                 spawn(listen::accept(listener, certificate.clone(), hub.clone()));
             }
@@ -246,6 +248,7 @@ impl Prepared {
             tokio::select! {
                 _ = stopped => {}
                 () = hub.keep_deadlines() => {}
+                () = hub.keep_alive() => {}
             }
             hub.close_all();
             let _ = tokio::time::timeout(FAREWELL, hub.emptied()).await;

@@ -38,8 +38,8 @@ pub(super) async fn accept(listener: TcpListener, hub: Arc<Hub>) {
     loop {
         match listener.accept().await {
             Ok((tcp, peer)) => {
-                let arrival = Arrival { peer: plain(peer.ip()), transport: Transport::Plain };
-                spawn(http::serve(Patient::new(tcp), arrival, router.clone()));
+                let arrival = Arrival { peer: plain(peer.ip()), transport: Transport::Plain, refusal: None };
+                spawn(http::serve(Patient::new(tcp, None), arrival, router.clone()));
             }
             Err(error) => {
                 tracing::debug!(%error, "a connection for the figures could not be accepted");
