@@ -16,8 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use super::{
-    SERVER_HEADER, figures, hub::Hub, limits::Refusal, links, metrics::Cause, origin, page, settings::Origins,
-    websocket,
+    SERVER_HEADER, certificate::AUTHORITY_PATH, figures, hub::Hub, limits::Refusal, links, metrics::Cause, origin,
+    page, settings::Origins, websocket,
 };
 
 /// How long the head of a request may take to arrive, and a connection to stay without one.
@@ -71,16 +71,17 @@ where
     }
 }
 
-/// Everything the server answers to.
-pub(super) fn router(hub: Arc<Hub>) -> Router {
+/// Everything the server answers to; `more` are the paths of its parts.
+pub(super) fn router(hub: Arc<Hub>, more: Router) -> Router {
     Router::new()
         .route("/health", any(|| async { "OK" }))
         .route("/metrics", any(figures::answer))
         .route("/s", any(links::leave))
         .route("/s/{id}", any(links::take))
         .fallback(page::answer)
-        .layer(middleware::from_fn_with_state(hub.clone(), admit))
-        .with_state(hub)
+        .with_state(hub.clone())
+        .merge(more)
+        .layer(middleware::from_fn_with_state(hub, admit))
         .layer(middleware::map_response(brand))
 }
 
@@ -119,9 +120,12 @@ fn want(request: &Request) -> Want {
 }
 
 fn admission(arrival: Arrival, request: &Request, origins: &Origins) -> Admission {
-    let is_private = arrival.transport == Transport::Tls || arrival.peer.is_loopback();
+    let want = want(request);
+    // Whoever does not trust the authority yet cannot fetch it by https without a warning.
+    let is_for_all = want == Want::Look && request.uri().path() == AUTHORITY_PATH;
+    let is_private = arrival.transport == Transport::Tls || arrival.peer.is_loopback() || is_for_all;
     let is_allowed = || origin::is_allowed(request.headers(), origins);
-    match (is_private, want(request)) {
+    match (is_private, want) {
         // A client that dials ws:// does not follow redirects; a sentence helps it more.
         (false, Want::Socket) => Admission::PlainSocketRefused,
         (false, Want::Look | Want::Leave | Want::Other) => Admission::ToHttps,
@@ -255,6 +259,15 @@ mod tests {
             ];
             assert_eq!(decided, expected, "{peer} over {transport:?}");
         }
+    }
+
+    #[test]
+    fn the_authority_alone_is_to_be_had_by_everybody() {
+        let there = arrival("192.168.1.7", Transport::Plain);
+        for (path, expected) in [("/ca", Admission::Path), ("/ca/", Admission::ToHttps), ("/ice", Admission::ToHttps)] {
+            assert_eq!(decide(there, &Method::GET, path, &[]), expected, "{path}");
+        }
+        assert_eq!(decide(there, &Method::GET, "/ca", &SOCKET), Admission::PlainSocketRefused);
     }
 
     #[test]

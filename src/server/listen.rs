@@ -92,8 +92,7 @@ fn bind_one(address: IpAddr, port: u16) -> Result<TcpListener, ServerError> {
 }
 
 /// Takes connections in, for ever.
-pub(super) async fn accept(listener: TcpListener, certificate: Arc<Certificate>, hub: Arc<Hub>) {
-    let router = http::router(hub.clone());
+pub(super) async fn accept(listener: TcpListener, certificate: Arc<Certificate>, hub: Arc<Hub>, router: axum::Router) {
     let mut is_short = false;
     loop {
         match listener.accept().await {
