@@ -2,6 +2,7 @@
 
 pub mod bookmarks;
 pub mod devices;
+mod ice;
 pub mod serve;
 pub mod talk;
 
@@ -14,7 +15,7 @@ use crate::{
     media::MediaError,
     run::serve::SettingsError,
     server::ServerError,
-    socket::SocketError,
+    socket::{AuthorityError, SocketError},
 };
 
 /// Why a command ended without doing what it is for.
@@ -70,6 +71,9 @@ pub enum Error {
         /// Why.
         source: SocketError,
     },
+    /// The authority that is to be trusted cannot be.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// There can be no media at all.
     #[error(transparent)]
     Media(#[from] MediaError),

@@ -163,6 +163,9 @@ impl Talk {
         });
         let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
         let media = Media::start(options.media, media_sender)?;
+        if !home.is_here() {
+            super::ice::keep_asking(home.connect_origin().clone(), media.offered());
+        }
         let (socket_sender, socket_events) = rt::channel(SOCKET_BACKLOG);
         // One that waits stands for all that came meanwhile.
         let (network_sender, network_changes) = rt::channel(1);
