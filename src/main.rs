@@ -17,7 +17,7 @@ use twocan::{
     media::{self, Choice},
     rt,
     run::{
-        self, Error,
+        self, Error, Means,
         bookmarks::{Consent, Format},
         talk,
     },
@@ -83,18 +83,21 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
 }
 
 fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<talk::Options, Error> {
-    let face = if talk.json { Face::Json } else { Face::for_person() };
+    let claim = if talk.take_over { talk::Claiming::TakeOver } else { talk::Claiming::IfFree };
+    Ok(talk::Options { what: talk.what, claim, means: means(talk.means, common, started)? })
+}
+
+fn means(flags: cli::Means, common: &Common, started: Instant) -> Result<Means, Error> {
+    let face = if flags.json { Face::Json } else { Face::for_person() };
     // The screen belongs to the terminal face; a log would tear it.
     if face != Face::Terminal || !io::stderr().is_terminal() {
         log(common.verbose);
     }
     let config = settings(common)?;
-    let server::Options { listen, port, state, .. } = server_options(talk.host, &config, common)?;
-    let is_host = talk.host.port.is_some() || talk.host.listen.is_some();
-    let server = talk.server.clone().or_else(|| config.server.clone().filter(|_| !is_host));
-    let media = media_options(&talk.media, config)?;
-    let claim = if talk.take_over { talk::Claiming::TakeOver } else { talk::Claiming::IfFree };
-    Ok(talk::Options { what: talk.what, claim, server, listen, port, state, media, face, started })
+    let is_host = flags.host.port.is_some() || flags.host.listen.is_some();
+    let host = server_options(flags.host, &config, common)?;
+    let server = flags.server.or_else(|| config.server.clone().filter(|_| !is_host));
+    Ok(Means { server, host, media: media_options(&flags.media, config)?, face, started })
 }
 
 fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, Error> {

@@ -24,7 +24,7 @@ mod model;
 mod tests;
 mod traffic;
 
-pub use limits::Limits;
+pub use limits::{HELLO_LIMIT, HOLDER_LIMIT, Limits, ROOM_LIMIT};
 pub use traffic::{CloseCode, ConnectionId, Dialect, Input, Output};
 
 /// What keeping a text costs besides its bytes, so that empty ones count too: 32 bytes.

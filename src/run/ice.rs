@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::home::Home;
 use crate::{
     config::{Stun, Turn},
-    invite::Origin,
-    media::{Offered, OfferedServers},
+    media::{Media, OfferedServers},
     rt,
     socket::{self, IceServers},
 };
@@ -20,8 +20,12 @@ const LOOK: Duration = Duration::from_secs(60);
 /// The shortest time after which an answer is old, whatever the server says.
 const SHORTEST: Duration = Duration::from_secs(5);
 
-/// Keeps the media told, for as long as there are any.
-pub(super) fn keep_asking(server: Origin, media: Offered) {
+/// Keeps the media told, for as long as there are any; a server inside this program has nothing to offer.
+pub(super) fn keep_asking(home: &Home, media: &Media) {
+    if home.is_here() {
+        return;
+    }
+    let (server, media) = (home.connect_origin().clone(), media.offered());
     rt::spawn(async move {
         let mut retry = RETRY;
         loop {
