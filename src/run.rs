@@ -1,6 +1,7 @@
 //! What each command does: clock, sockets, media and screen around the core.
 
 pub mod bookmarks;
+pub mod call;
 pub mod devices;
 mod home;
 pub mod serve;
@@ -14,11 +15,13 @@ use thiserror::Error;
 use crate::{
     bookmarks::{BookmarkError, NameError},
     config::{ConfigError, IceError},
+    ids::PeerUid,
     invite::{LinkError, Origin},
     media::{self, MediaError},
     run::serve::SettingsError,
     screen::{self, Face},
     server::{self, ServerError},
+    session::Failure,
     socket::SocketError,
 };
 
@@ -95,6 +98,22 @@ pub enum Error {
         origin: Origin,
         /// Why.
         source: SocketError,
+    },
+    /// A call came to nothing.
+    #[error("no call with {peer}: {why}")]
+    NoCall {
+        /// Who was called.
+        peer: PeerUid,
+        /// Why.
+        why: Failure,
+    },
+    /// Nobody can call this side.
+    #[error("cannot be called as {uid}: {why}")]
+    NotWaiting {
+        /// What it goes by.
+        uid: PeerUid,
+        /// Why.
+        why: Failure,
     },
     /// There can be no media at all.
     #[error(transparent)]
