@@ -55,7 +55,13 @@ struct Board {
 impl Board {
     fn new() -> Self {
         let (clients, said) = (BTreeMap::new(), BTreeSet::new());
-        Self { switchboard: Switchboard::new(Limits::default()), now: Instant::now(), opened: 0, clients, said }
+        Self {
+            switchboard: Switchboard::new(Limits::default(), [7; 32]),
+            now: Instant::now(),
+            opened: 0,
+            clients,
+            said,
+        }
     }
 
     fn step(&mut self, bytes: &mut Bytes<'_>) {

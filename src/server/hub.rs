@@ -10,11 +10,12 @@ use tokio::sync::Notify;
 
 use super::{
     Settings,
-    metrics::Metrics,
+    links::Shelf,
+    metrics::{Cause, Gauges, Metrics, Spoken},
     now,
     outbox::{Item, Outbox},
 };
-use crate::switchboard::{ConnectionId, Dialect, Input, Output, Switchboard};
+use crate::switchboard::{self, Census, ConnectionId, Dialect, Input, Output, Switchboard};
 
 /// How long to sleep when nothing is due; any input that brings a deadline ends it.
 const NOTHING_DUE: Duration = Duration::from_secs(60 * 60);
@@ -25,13 +26,13 @@ pub(super) struct Hub {
     deadline_moved: Notify,
     emptied: Notify,
     /// What the server was told.
-    #[allow(dead_code, reason = "the uses come one by one")]
     pub(super) settings: Settings,
     /// What is counted.
     pub(super) metrics: Metrics,
+    /// The short links.
+    pub(super) links: Shelf,
 }
 
-#[derive(Default)]
 struct State {
     switchboard: Switchboard,
     outboxes: HashMap<ConnectionId, Arc<Outbox>>,
@@ -43,16 +44,19 @@ struct State {
 pub(super) struct Seat {
     hub: Arc<Hub>,
     id: ConnectionId,
+    spoken: Spoken,
     /// What the hub has to say to the connection.
     pub(super) outbox: Arc<Outbox>,
 }
 
 impl Hub {
-    pub(super) fn new(settings: Settings) -> Self {
+    /// Nobody connected yet; `secret` is 32 random bytes for the switchboard alone.
+    pub(super) fn new(settings: Settings, secret: [u8; 32]) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State::new(Switchboard::new(brain(&settings.limits), secret))),
             deadline_moved: Notify::new(),
             emptied: Notify::new(),
+            links: Shelf::new(settings.limits.links),
             settings,
             metrics: Metrics::default(),
         }
@@ -71,16 +75,17 @@ impl Hub {
             state.outboxes.insert(id, outbox.clone());
             id
         };
-        self.metrics.connected();
+        let spoken = Spoken::from(&dialect);
+        self.metrics.connected(spoken);
         self.handle(id, Input::Opened(dialect));
-        Seat { hub: self.clone(), id, outbox }
+        Seat { hub: self.clone(), id, spoken, outbox }
     }
 
     fn handle(&self, id: ConnectionId, input: Input<'_>) {
         let mut state = self.lock();
         let before = state.switchboard.deadline();
         state.switchboard.handle(now(), id, input);
-        state.deliver();
+        state.deliver(&self.metrics);
         if state.switchboard.deadline() != before {
             self.deadline_moved.notify_one();
         }
@@ -94,7 +99,7 @@ impl Hub {
                 () = tokio::time::sleep_until(deadline.into()) => {
                     let mut state = self.lock();
                     state.switchboard.handle_deadline(now());
-                    state.deliver();
+                    state.deliver(&self.metrics);
                 }
                 () = self.deadline_moved.notified() => {}
             }
@@ -117,24 +122,55 @@ impl Hub {
         }
     }
 
+    /// Whether the server is going.
+    pub(super) fn is_closing(&self) -> bool {
+        self.lock().closing
+    }
+
+    /// What there is now.
+    pub(super) fn gauges(&self) -> Gauges {
+        let Census { rooms, sessions, calls } = self.lock().switchboard.census();
+        Gauges { rooms, sessions, calls, links: self.links.count() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// The limits that the switchboard keeps.
+fn brain(limits: &super::Limits) -> switchboard::Limits {
+    switchboard::Limits {
+        hello: limits.hello_timeout,
+        uid: limits.uid,
+        room: limits.room_size,
+        ..switchboard::Limits::default()
+    }
+}
+
 impl State {
+    fn new(switchboard: Switchboard) -> Self {
+        Self { switchboard, outboxes: HashMap::new(), opened: 0, closing: false }
+    }
+
     /// Brings what the switchboard says into the outboxes; whoever's is full is closed to the switchboard.
-    fn deliver(&mut self) {
+    fn deliver(&mut self, metrics: &Metrics) {
         while let Some(output) = self.switchboard.poll_output() {
             let (to, item) = match output {
                 Output::Send { to, text } => (to, Item::Text(text)),
                 Output::Ping { to } => (to, Item::Ping),
-                Output::Close { to, code, reason } => (to, Item::Close(code.into(), reason)),
+                Output::Close { to, code, reason } => {
+                    if let Some(cause) = Cause::of_close(reason) {
+                        metrics.refused(cause);
+                    }
+                    (to, Item::Close(code.into(), reason))
+                }
             };
             if let Some(outbox) = self.outboxes.get(&to)
                 && outbox.push(item).is_err()
             {
                 tracing::debug!(connection = to.0, "a connection reads too slowly");
+                metrics.refused(Cause::SlowReader);
                 self.switchboard.handle(now(), to, Input::Closed);
             }
         }
@@ -154,7 +190,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.hub.metrics.disconnected();
+        self.hub.metrics.disconnected(self.spoken);
         self.hub.handle(self.id, Input::Closed);
         let is_last = {
             let mut state = self.hub.lock();

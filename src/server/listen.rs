@@ -14,7 +14,6 @@ use super::{
     ServerError,
     certificate::Certificate,
     http::{self, Arrival, Transport},
-    hub::Hub,
     plain, spawn,
     stream::Patient,
 };
@@ -23,7 +22,7 @@ use super::{
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long to wait before accepting again when the system is out of something.
-const SHORTAGE: Duration = Duration::from_millis(100);
+pub(super) const SHORTAGE: Duration = Duration::from_millis(100);
 
 /// What the system keeps of what a client does not take: small, so that a slow reader shows.
 ///
@@ -89,8 +88,7 @@ fn bind_one(address: IpAddr, port: u16) -> Result<TcpListener, ServerError> {
 }
 
 /// Takes connections in, for ever.
-pub(super) async fn accept(listener: TcpListener, certificate: Arc<Certificate>, hub: Arc<Hub>) {
-    let router = http::router(hub);
+pub(super) async fn accept(listener: TcpListener, certificate: Arc<Certificate>, router: axum::Router) {
     loop {
         match listener.accept().await {
             Ok((tcp, peer)) => spawn(welcome(tcp, plain(peer.ip()), certificate.clone(), router.clone())),

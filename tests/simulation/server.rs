@@ -279,7 +279,7 @@ impl World {
         self.server.is_up = is_up;
         if !is_up {
             self.server.life += 1;
-            self.server.switchboard = Switchboard::new(Limits::default());
+            self.server.switchboard = Switchboard::new(Limits::default(), [7; 32]);
             for socket in 0..self.server.sockets.len() {
                 if self.server.sockets[socket].at_side {
                     self.server.sockets[socket].at_server = false;
