@@ -32,7 +32,9 @@ pub(super) fn parse(sdp: &Sdp) -> Result<SDPMessage, MediaError> {
 fn has_our_sections(message: &SDPMessageRef) -> bool {
     let kinds = message.medias().map(|media| media.media());
     let is_carried = message.medias().next().is_some_and(|media| media.port() != 0);
-    is_carried && kinds.eq([Some("audio"), Some("video"), Some("application")])
+    let kinds: Vec<&str> = kinds.flatten().collect();
+    // In a room there is no data channel.
+    is_carried && matches!(kinds[..], ["audio", "video", "application"] | ["audio", "video"])
 }
 
 /// Whether all sections travel together and are named in their order, each by a tag of its own, as two twocans have it.
