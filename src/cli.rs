@@ -4,7 +4,10 @@ use std::{net::IpAddr, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::{config::Stun, invite::Origin};
+use crate::{
+    config::{ServeSettings, Stun},
+    invite::Origin,
+};
 
 /// A standing line between two people.
 #[derive(Debug, Parser)]
@@ -50,7 +53,7 @@ pub enum Command {
     /// Delete a conversation and its keys; to talk again, the two have to pair anew
     Forget(Forget),
     /// Run a rendezvous server and its page, for others
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// List microphones, cameras and speakers
     Devices,
 }
@@ -177,6 +180,9 @@ pub struct Serve {
     /// Where it listens.
     #[command(flatten)]
     pub host: Host,
+    /// Everything else.
+    #[command(flatten)]
+    pub settings: ServeSettings,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a person settled once, in a file, rather than by flags each time; and where files are kept.
 
 mod ice;
+mod serve;
 
 use std::{
     fs, io,
@@ -13,7 +14,10 @@ use directories::ProjectDirs;
 use serde::Deserialize;
 use thiserror::Error;
 
-pub use self::ice::{IceError, Stun, Turn};
+pub use self::{
+    ice::{IceError, Stun, Turn, turn_address},
+    serve::{AllowedOrigin, ServeSettings},
+};
 use crate::invite::Origin;
 
 /// The longest config file that is read: 64 KiB.
@@ -40,6 +44,8 @@ pub struct Config {
     pub camera: Option<String>,
     /// The speaker: a name, `auto`, `test` or `none`.
     pub speaker: Option<String>,
+    /// What is for `twocan serve` alone.
+    pub serve: ServeSettings,
 }
 
 /// A config file, read.
@@ -150,7 +156,7 @@ speaker = "auto"
 [[turn]]
 url = "turn:turn.example:3479"
 user = "me"
-password = "secret"
+password = "hunter2"
 "#;
 
     fn parsed(text: &str) -> Result<Config, ConfigError> {
@@ -163,7 +169,7 @@ password = "secret"
         assert_eq!(config.server.unwrap().to_string(), "https://talk.example");
         assert_eq!((config.port, config.listen), (Some(9443), Some([127, 0, 0, 1].into())));
         assert_eq!(config.stun.unwrap().address(), "stun://stun.example:3478");
-        assert_eq!(config.turn[0].address().as_str(), "turn://me:secret@turn.example:3479");
+        assert_eq!(config.turn[0].address().as_str(), "turn://me:hunter2@turn.example:3479");
         assert_eq!(config.microphone.as_deref(), Some("Yeti"));
         assert_eq!(config.camera.as_deref(), Some("none"));
         assert_eq!(config.speaker.as_deref(), Some("auto"));
@@ -196,7 +202,7 @@ password = "secret"
     fn an_error_does_not_show_the_password() {
         let error = parsed("[[turn]]\nurl = \"turn:h\"\nuser = 1\npassword = \"hunter2\"").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
-        assert!(!format!("{:?}", parsed(WHOLE).unwrap()).contains("secret"));
+        assert!(!format!("{:?}", parsed(WHOLE).unwrap()).contains("hunter2"));
     }
 
     #[test]

@@ -80,6 +80,7 @@ impl Exit {
             Error::Ice(_) => Self::hinting(Kind::Usage, "the README shows how STUN and TURN servers are given"),
             Error::Config(error) => Self::of_config(error),
             Error::Bookmark(error) => Self::of_bookmark(error),
+            Error::Settings(_) => Self::hinting(Kind::Input, "correct the flags, or [serve] in the config file"),
             Error::Server(error) => Self::of_server(error),
             Error::Socket { source, .. } => Self::of_socket(source),
             Error::Media(_) => Self::hinting(Kind::Media, "install GStreamer and its plug-ins; ./scripts/talk does so"),

@@ -12,7 +12,7 @@
 //! - [`seal`]: the channel that only the two sides can read and write
 //! - [`call`]: one call, from the offer to the hang-up
 //! - [`conversation`]: one standing conversation: pairing, presence, pause, its call
-//! - [`rendezvous`]: the lines between a client and the rendezvous server, [`switchboard`]: that server's brain
+//! - [`rendezvous`], [`workrooms`]: what a client and the server say, in two dialects; [`switchboard`]: the server's brain
 //!
 //! Shell:
 //!
@@ -36,7 +36,10 @@ pub mod negotiation;
 pub mod pairing;
 pub mod rendezvous;
 pub mod seal;
+pub mod session;
+pub mod stock;
 pub mod switchboard;
+pub mod workrooms;
 
 #[cfg(feature = "shell")]
 pub mod bookmarks;

@@ -71,7 +71,11 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
         }
         Some(Command::Serve(serve)) => {
             log(common.verbose);
-            Ok(run::serve::serve(server_options(serve.host, &settings(&common)?, &common)?, out)?)
+            let cli::Serve { host, settings: flags } = *serve;
+            let config = settings(&common)?;
+            let settings = run::serve::settings(&flags.or(config.serve.clone()))?;
+            let options = server::Options { settings, ..server_options(host, &config, &common)? };
+            Ok(run::serve::serve(options, out)?)
         }
         Some(Command::Devices) => run::devices::devices(out),
     }
@@ -84,7 +88,7 @@ fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<ta
         log(common.verbose);
     }
     let config = settings(common)?;
-    let server::Options { listen, port, state } = server_options(talk.host, &config, common)?;
+    let server::Options { listen, port, state, .. } = server_options(talk.host, &config, common)?;
     let is_host = talk.host.port.is_some() || talk.host.listen.is_some();
     let server = talk.server.clone().or_else(|| config.server.clone().filter(|_| !is_host));
     let media = media_options(&talk.media, config)?;
@@ -121,6 +125,7 @@ fn server_options(host: Host, config: &Config, common: &Common) -> Result<server
         listen: host.listen.or(config.listen).into_iter().collect(),
         port: host.port.or(config.port).unwrap_or(DEFAULT_PORT),
         state: config::state_folder(common.state.as_deref())?,
+        settings: server::Settings::default(),
     })
 }
 

@@ -203,6 +203,8 @@ pub enum Refusal<'a> {
     PeerBusy(&'a str),
     /// This cannot name a room.
     InvalidRoomId(&'a str),
+    /// The room has as many members as a room may have.
+    RoomFull(&'a str),
     /// The peer is registered, but not in the asker's room.
     PeerNotInRoom(&'a str),
     /// The whole text is no command for one who is idle.
@@ -220,6 +222,7 @@ impl fmt::Display for Refusal<'_> {
             Self::PeerNotFound(uid) => write!(f, "peer {} not found", Quoted(uid)),
             Self::PeerBusy(uid) => write!(f, "peer {} busy", Quoted(uid)),
             Self::InvalidRoomId(room) => write!(f, "invalid room id {}", Quoted(room)),
+            Self::RoomFull(room) => write!(f, "room {} is full", Quoted(room)),
             Self::PeerNotInRoom(uid) => write!(f, "peer {} is not in the room", Quoted(uid)),
             Self::InvalidMsg(text) => {
                 write!(f, "invalid msg {}", Quoted(text.split_whitespace().next().unwrap_or_default()))

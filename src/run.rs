@@ -12,6 +12,7 @@ use crate::{
     config::{ConfigError, IceError},
     invite::{LinkError, Origin},
     media::MediaError,
+    run::serve::SettingsError,
     server::ServerError,
     socket::SocketError,
 };
@@ -55,6 +56,9 @@ pub enum Error {
     /// The code behind the link was used already, or its owner gave it up.
     #[error("this link was used already, or is no longer good")]
     Refused,
+    /// Settings of the server that do not go together.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The server's start failed.
     #[error(transparent)]
     Server(#[from] ServerError),

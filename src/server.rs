@@ -26,14 +26,19 @@ mod addresses;
 mod certificate;
 mod http;
 mod hub;
+mod limits;
 mod listen;
+mod metrics;
 mod outbox;
 mod page;
 mod probe;
+mod settings;
 mod stream;
 mod websocket;
 
+pub use limits::Limits;
 pub use probe::is_twocan;
+pub use settings::{Origins, Settings, Tls, Turn};
 
 /// The port when none is chosen: 8443.
 pub const DEFAULT_PORT: u16 = 8443;
@@ -53,6 +58,8 @@ pub struct Options {
     pub port: u16,
     /// The folder for the key and the certificate; made when missing.
     pub state: PathBuf,
+    /// Everything else.
+    pub settings: Settings,
 }
 
 /// Where a running server is reached.
@@ -188,6 +195,9 @@ struct Prepared {
     runtime: Runtime,
     listeners: Vec<TcpListener>,
     certificate: Arc<Certificate>,
+    settings: Settings,
+    /// What the switchboard's secrets follow from.
+    secret: [u8; 32],
     port: u16,
     urls: Urls,
 }
@@ -202,14 +212,17 @@ impl Prepared {
         let network = addresses::reachable(&options.listen);
         let certificate = Certificate::load_or_make(&options.state.join("server"), &network)?;
         let urls = Urls::new(&options.listen, &network, port)?;
-        Ok(Self { runtime, listeners, certificate: Arc::new(certificate), port, urls })
+        let settings = options.settings.clone();
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(io::Error::other)?;
+        Ok(Self { runtime, listeners, certificate: Arc::new(certificate), settings, secret, port, urls })
     }
 
     /// The server's whole life.
     fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { runtime, listeners, certificate, .. } = self;
+        let Self { runtime, listeners, certificate, settings, secret, .. } = self;
         runtime.block_on(async {
-            let hub = Arc::new(Hub::new());
+            let hub = Arc::new(Hub::new(settings, secret));
             for listener in listeners {
                 spawn(listen::accept(listener, certificate.clone(), hub.clone()));
             }

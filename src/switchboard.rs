@@ -9,7 +9,7 @@
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use crate::{
@@ -17,19 +17,15 @@ use crate::{
     rendezvous::{MESSAGE_LIMIT, Refusal, Request, Resume, ServerLine},
 };
 
+mod limits;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod tests;
 mod traffic;
 
-pub use traffic::{CloseCode, ConnectionId, Input, Output};
-
-/// How long a connection may take to say `HELLO`: 10 s.
-pub const HELLO_LIMIT: Duration = Duration::from_secs(10);
-
-/// How long the holder of a uid may take to answer when another asks for it: 3 s.
-pub const HOLDER_LIMIT: Duration = Duration::from_secs(3);
+pub use limits::Limits;
+pub use traffic::{CloseCode, ConnectionId, Dialect, Input, Output};
 
 /// What keeping a text costs besides its bytes, so that empty ones count too: 32 bytes.
 const TEXT_COST: usize = 32;
@@ -40,6 +36,7 @@ const SAID_LIMIT: usize = MESSAGE_LIMIT + TEXT_COST;
 /// The state of all connections; see the module.
 #[derive(Debug, Default)]
 pub struct Switchboard {
+    limits: Limits,
     connections: HashMap<ConnectionId, Connection>,
     uids: HashMap<Arc<PeerUid>, ConnectionId>,
     /// Members in the order they came; a room with nobody in it is gone.
@@ -83,15 +80,16 @@ struct Challenge {
 }
 
 impl Switchboard {
-    /// A switchboard with nobody connected.
-    pub fn new() -> Self {
-        Self::default()
+    /// A switchboard with nobody connected; `secret` is random, and what it calls Workrooms' calls follows from it.
+    pub fn new(limits: Limits, _secret: [u8; 32]) -> Self {
+        Self { limits, ..Self::default() }
     }
 
     /// Takes in what happened on one connection.
     pub fn handle(&mut self, now: Instant, from: ConnectionId, input: Input<'_>) {
         match input {
-            Input::Opened(resume) => self.open(now, from, resume),
+            Input::Opened(Dialect::Rendezvous(resume)) => self.open(now, from, resume),
+            Input::Opened(Dialect::Workrooms) => self.open(now, from, None),
             Input::Text(text) => {
                 self.show_life(from);
                 self.hear(now, from, text);
@@ -134,7 +132,7 @@ impl Switchboard {
     }
 
     fn open(&mut self, now: Instant, id: ConnectionId, resume: Option<&Resume>) {
-        let until = now + HELLO_LIMIT;
+        let until = now + self.limits.hello;
         self.resumes.extend(resume.map(|resume| (id, resume.clone())));
         self.timers.insert((until, id));
         self.connections.insert(id, Connection::Unregistered { until });
@@ -181,7 +179,7 @@ impl Switchboard {
         let Request::Hello(name) = Request::parse(text) else {
             return self.turn_away(from, Refusal::InvalidProtocol);
         };
-        let Ok(uid) = name.parse::<PeerUid>() else {
+        let Some(uid) = name.parse::<PeerUid>().ok().filter(|uid| uid.as_str().len() <= self.limits.uid) else {
             return self.turn_away(from, Refusal::InvalidPeerUid);
         };
         self.timers.remove(&timer);
@@ -212,9 +210,9 @@ impl Switchboard {
 
     /// Asks the holder for a sign of life; the newcomer waits for what comes of it.
     fn challenge(&mut self, now: Instant, holder: ConnectionId, newcomer: ConnectionId) {
+        let until = now + self.limits.holder;
         match self.connections.get_mut(&holder) {
             Some(Connection::Registered { challenge: challenge @ None, .. }) => {
-                let until = now + HOLDER_LIMIT;
                 *challenge = Some(Challenge { newcomer, until });
                 self.timers.insert((until, holder));
                 self.connections.insert(newcomer, Connection::Waiting { holder, said: Said::default() });
@@ -262,6 +260,10 @@ impl Switchboard {
 
     fn enter(&mut self, from: ConnectionId, uid: &Arc<PeerUid>, room: RoomId) {
         let room = match self.rooms.get_key_value(&room) {
+            Some((room, members)) if members.len() >= self.limits.room => {
+                let name = room.to_string();
+                return self.refuse(from, Refusal::RoomFull(&name));
+            }
             Some((room, _)) => room.clone(),
             None => Arc::new(room),
         };

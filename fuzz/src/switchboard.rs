@@ -8,7 +8,7 @@ use std::{
 use twocan::{
     ids::PeerUid,
     rendezvous::{MESSAGE_LIMIT, Resume, ServerLine},
-    switchboard::{ConnectionId, Input, Output, Switchboard},
+    switchboard::{ConnectionId, Dialect, Input, Limits, Output, Switchboard},
 };
 
 use super::bytes::Bytes;
@@ -55,7 +55,13 @@ struct Board {
 impl Board {
     fn new() -> Self {
         let (clients, said) = (BTreeMap::new(), BTreeSet::new());
-        Self { switchboard: Switchboard::new(), now: Instant::now(), opened: 0, clients, said }
+        Self {
+            switchboard: Switchboard::new(Limits::default(), [7; 32]),
+            now: Instant::now(),
+            opened: 0,
+            clients,
+            said,
+        }
     }
 
     fn step(&mut self, bytes: &mut Bytes<'_>) {
@@ -66,7 +72,7 @@ impl Board {
                 self.clients.insert(self.opened, Client::default());
                 let resume = Some(bytes.below(4)).filter(|client| *client > 0);
                 let resume = resume.map(|client| Resume::from_bits(client as u128));
-                self.input(self.opened, Input::Opened(resume.as_ref()));
+                self.input(self.opened, Input::Opened(Dialect::Rendezvous(resume.as_ref())));
             }
             2 => self.pass(Duration::from_millis(bytes.milliseconds())),
             3 => {

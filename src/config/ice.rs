@@ -130,6 +130,12 @@ impl fmt::Debug for Turn {
     }
 }
 
+/// A TURN server without a user, as a browser takes it: `turn:HOST:PORT`, perhaps with `?transport=`.
+pub fn turn_address(text: &str) -> Option<String> {
+    let url = server(text, TURN).filter(|url| url.username().is_empty() && url.password().is_none())?;
+    Some(url.as_str().replacen("://", ":", 1))
+}
+
 const TURN: &[(&str, u16)] = &[("turn", 3478), ("turns", 5349)];
 
 /// A server of one of these schemes, with its port spelled out.

@@ -1,9 +1,12 @@
 //! `twocan serve`: the rendezvous server and the page, until a signal.
 
+mod settings;
+
 use std::io::{self, Write};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use self::settings::{SettingsError, settings};
 use crate::server::{Options, Server, ServerError, Urls};
 
 /// Runs the server until SIGINT or SIGTERM, and says on `out` where it listens.

@@ -9,13 +9,12 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
+    Settings,
+    metrics::Metrics,
     now,
     outbox::{Item, Outbox},
 };
-use crate::{
-    rendezvous::Resume,
-    switchboard::{ConnectionId, Input, Output, Switchboard},
-};
+use crate::switchboard::{self, ConnectionId, Dialect, Input, Output, Switchboard};
 
 /// How long to sleep when nothing is due; any input that brings a deadline ends it.
 const NOTHING_DUE: Duration = Duration::from_secs(60 * 60);
@@ -25,9 +24,13 @@ pub(super) struct Hub {
     state: Mutex<State>,
     deadline_moved: Notify,
     emptied: Notify,
+    /// What the server was told.
+    #[allow(dead_code, reason = "the uses come one by one")]
+    pub(super) settings: Settings,
+    /// What is counted.
+    pub(super) metrics: Metrics,
 }
 
-#[derive(Default)]
 struct State {
     switchboard: Switchboard,
     outboxes: HashMap<ConnectionId, Arc<Outbox>>,
@@ -44,12 +47,19 @@ pub(super) struct Seat {
 }
 
 impl Hub {
-    pub(super) fn new() -> Self {
-        Self { state: Mutex::default(), deadline_moved: Notify::new(), emptied: Notify::new() }
+    /// Nobody connected yet; `secret` is 32 random bytes for the switchboard alone.
+    pub(super) fn new(settings: Settings, secret: [u8; 32]) -> Self {
+        Self {
+            state: Mutex::new(State::new(Switchboard::new(brain(&settings.limits), secret))),
+            deadline_moved: Notify::new(),
+            emptied: Notify::new(),
+            settings,
+            metrics: Metrics::default(),
+        }
     }
 
-    /// Takes a new connection in, with what its client resumes by.
-    pub(super) fn open(self: &Arc<Self>, resume: Option<&Resume>) -> Seat {
+    /// Takes a new connection in.
+    pub(super) fn open(self: &Arc<Self>, dialect: Dialect<'_>) -> Seat {
         let outbox = Arc::new(Outbox::default());
         let id = {
             let mut state = self.lock();
@@ -61,7 +71,8 @@ impl Hub {
             state.outboxes.insert(id, outbox.clone());
             id
         };
-        self.handle(id, Input::Opened(resume));
+        self.metrics.connected();
+        self.handle(id, Input::Opened(dialect));
         Seat { hub: self.clone(), id, outbox }
     }
 
@@ -111,7 +122,21 @@ impl Hub {
     }
 }
 
+/// The limits that the switchboard keeps.
+fn brain(limits: &super::Limits) -> switchboard::Limits {
+    switchboard::Limits {
+        hello: limits.hello_timeout,
+        uid: limits.uid,
+        room: limits.room_size,
+        ..switchboard::Limits::default()
+    }
+}
+
 impl State {
+    fn new(switchboard: Switchboard) -> Self {
+        Self { switchboard, outboxes: HashMap::new(), opened: 0, closing: false }
+    }
+
     /// Brings what the switchboard says into the outboxes; whoever's is full is closed to the switchboard.
     fn deliver(&mut self) {
         while let Some(output) = self.switchboard.poll_output() {
@@ -143,6 +168,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.hub.metrics.disconnected();
         self.hub.handle(self.id, Input::Closed);
         let is_last = {
             let mut state = self.hub.lock();

@@ -34,7 +34,8 @@ use super::{
 };
 use crate::{
     rendezvous::{MESSAGE_LIMIT, Resume},
-    switchboard::Input,
+    switchboard::{Dialect, Input},
+    workrooms,
 };
 
 /// What one read takes from the socket. It stays allocated for every connection, and what is said is mostly short.
@@ -65,11 +66,13 @@ pub(super) fn upgrade(request: Request, hub: Arc<Hub>) -> Response {
             return (StatusCode::BAD_REQUEST, version, format!("No WebSocket: {error}.\n")).into_response();
         }
     };
+    let speaks_workrooms = workrooms::is_path(request.uri().path());
     let resume = request.uri().query().and_then(Resume::from_query);
     let upgraded = hyper::upgrade::on(request);
     spawn(async move {
         match upgraded.await {
-            Ok(upgraded) => carry(upgraded, hub.open(resume.as_ref())).await,
+            Ok(upgraded) if speaks_workrooms => carry(upgraded, hub.open(Dialect::Workrooms)).await,
+            Ok(upgraded) => carry(upgraded, hub.open(Dialect::Rendezvous(resume.as_ref()))).await,
             Err(error) => tracing::debug!(%error, "a connection broke before it was a WebSocket"),
         }
     });

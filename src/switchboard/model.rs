@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Input, Resume, tests::Board};
+use super::{Dialect, Input, Resume, tests::Board};
 
 const UIDS: [&str; 5] = ["a", "b", "o'neil", "x:1", "bad uid"];
 const ROOMS: [&str; 4] = ["tea", "coffee", "session", "a'b"];
@@ -277,7 +277,10 @@ fn any_course_of_events_ends_as_in_the_simple_model() {
                     let resume = [None, Some(1), Some(2)][dice.roll(3)];
                     model.open(opened, resume);
                     let input = resume.map(Resume::from_bits);
-                    (format!("{opened} opens by {resume:?}"), board.input(opened, Input::Opened(input.as_ref())))
+                    (
+                        format!("{opened} opens by {resume:?}"),
+                        board.input(opened, Input::Opened(Dialect::Rendezvous(input.as_ref()))),
+                    )
                 }
                 4 => {
                     let seconds = 1 + dice.roll(4) as u64;

@@ -1,5 +1,7 @@
 //! Every sentence of the rendezvous protocol that the server has to keep.
 
+use std::time::Duration;
+
 use super::*;
 
 /// A switchboard on a clock of its own, whose outputs read as text: `1: HELLO`, `1 ping`, `1 close 1000`.
@@ -14,7 +16,7 @@ impl Board {
         reason = "an Instant cannot be made from nothing; which one it is does not matter"
     )]
     pub(super) fn new() -> Self {
-        Self { switchboard: Switchboard::new(), now: Instant::now() }
+        Self { switchboard: Switchboard::new(Limits::default(), [7; 32]), now: Instant::now() }
     }
 
     pub(super) fn input(&mut self, id: u64, input: Input<'_>) -> Vec<String> {
@@ -48,7 +50,7 @@ impl Board {
     fn with(uids: &[&str]) -> Self {
         let mut board = Self::new();
         for (id, uid) in (1..).zip(uids) {
-            board.input(id, Input::Opened(None));
+            board.input(id, Input::Opened(Dialect::Rendezvous(None)));
             assert_eq!(board.say(id, &format!("HELLO {uid}")), [format!("{id}: HELLO")]);
         }
         board
@@ -89,7 +91,7 @@ fn secs(secs: u64) -> Duration {
 fn anything_before_hello_is_invalid_protocol() {
     for text in ["", "hello a", "HELLOa", "HELLO\ta", "SESSION a", "ROOM tea", "{}"] {
         let mut board = Board::new();
-        board.input(1, Input::Opened(None));
+        board.input(1, Input::Opened(Dialect::Rendezvous(None)));
         assert_eq!(board.say(1, text), ["1: ERROR invalid protocol", "1 close 1002 invalid protocol"], "{text:?}");
         assert_eq!(board.say(1, "HELLO a"), [""; 0], "a closed connection is not heard");
     }
@@ -99,7 +101,7 @@ fn anything_before_hello_is_invalid_protocol() {
 fn a_uid_is_one_word_of_at_most_256_bytes() {
     for uid in ["", " a", "a ", "a b", "a\u{2003}b", "a\n", "a\u{1}", &"x".repeat(257)] {
         let mut board = Board::new();
-        board.input(1, Input::Opened(None));
+        board.input(1, Input::Opened(Dialect::Rendezvous(None)));
         assert_eq!(
             board.say(1, &format!("HELLO {uid}")),
             ["1: ERROR invalid peer uid", "1 close 1002 invalid peer uid"],
@@ -112,7 +114,7 @@ fn a_uid_is_one_word_of_at_most_256_bytes() {
 #[test]
 fn silence_is_closed_after_ten_seconds_and_registration_ends_the_wait() {
     let mut board = Board::with(&["a"]);
-    board.input(2, Input::Opened(None));
+    board.input(2, Input::Opened(Dialect::Rendezvous(None)));
     assert_eq!(board.pass(secs(10) - Duration::from_nanos(1)), [""; 0]);
     assert_eq!(board.pass(Duration::from_nanos(1)), ["2 close 1002 hello timeout"]);
     assert_eq!(board.pass(secs(1000)), [""; 0]);
@@ -122,7 +124,7 @@ fn silence_is_closed_after_ten_seconds_and_registration_ends_the_wait() {
 #[test]
 fn pings_do_not_put_off_the_hello_timeout() {
     let mut board = Board::new();
-    board.input(1, Input::Opened(None));
+    board.input(1, Input::Opened(Dialect::Rendezvous(None)));
     board.pass(secs(9));
     board.input(1, Input::Frame);
     assert_eq!(board.pass(secs(1)), ["1 close 1002 hello timeout"]);
@@ -131,7 +133,7 @@ fn pings_do_not_put_off_the_hello_timeout() {
 #[test]
 fn binary_is_closed_with_1002_at_any_time() {
     let mut board = Board::with_session(&["a", "b", "c", "d"]);
-    board.input(5, Input::Opened(None));
+    board.input(5, Input::Opened(Dialect::Rendezvous(None)));
     assert_eq!(board.input(5, Input::Binary), ["5 close 1002 invalid protocol"]);
     assert_eq!(board.input(3, Input::Binary), ["3 close 1002 invalid protocol"]);
     board.say(4, "ROOM tea");
@@ -143,7 +145,7 @@ fn binary_is_closed_with_1002_at_any_time() {
 fn too_large_is_closed_with_1009() {
     let mut board = Board::with(&["a"]);
     assert_eq!(board.input(1, Input::TooLarge), ["1 close 1009 message too large"]);
-    board.input(2, Input::Opened(None));
+    board.input(2, Input::Opened(Dialect::Rendezvous(None)));
     assert_eq!(board.input(2, Input::TooLarge), ["2 close 1009 message too large"]);
 }
 
@@ -151,7 +153,7 @@ fn too_large_is_closed_with_1009() {
 fn a_taken_uid_is_refused_as_soon_as_the_holder_shows_any_life() {
     for life in [Input::Frame, Input::Text("SESSION x")] {
         let mut board = Board::with(&["a"]);
-        board.input(2, Input::Opened(None));
+        board.input(2, Input::Opened(Dialect::Rendezvous(None)));
         assert_eq!(board.say(2, "HELLO a"), ["1 ping"]);
         assert_eq!(board.input(1, life)[..2], ["2: ERROR peer uid taken", "2 close 1002 invalid peer uid"]);
         assert_eq!(board.pass(secs(60)), [""; 0], "the holder is undisturbed");
@@ -162,7 +164,7 @@ fn a_taken_uid_is_refused_as_soon_as_the_holder_shows_any_life() {
 #[test]
 fn a_half_dead_holder_is_dropped_after_three_seconds_and_the_newcomer_taken() {
     let mut board = Board::with_room(&["a", "b"]);
-    board.input(3, Input::Opened(None));
+    board.input(3, Input::Opened(Dialect::Rendezvous(None)));
     board.say(3, "HELLO a");
     assert_eq!(board.pass(secs(3) - Duration::from_nanos(1)), [""; 0]);
     assert_eq!(
@@ -177,8 +179,8 @@ fn a_half_dead_holder_is_dropped_after_three_seconds_and_the_newcomer_taken() {
 #[test]
 fn a_further_newcomer_is_refused_at_once_while_the_holder_is_asked() {
     let mut board = Board::with(&["a"]);
-    board.input(2, Input::Opened(None));
-    board.input(3, Input::Opened(None));
+    board.input(2, Input::Opened(Dialect::Rendezvous(None)));
+    board.input(3, Input::Opened(Dialect::Rendezvous(None)));
     board.say(2, "HELLO a");
     assert_eq!(board.say(3, "HELLO a"), ["3: ERROR peer uid taken", "3 close 1002 invalid peer uid"]);
     assert_eq!(board.pass(secs(3)), ["1 close 1001 no sign of life", "2: HELLO"]);
@@ -187,7 +189,7 @@ fn a_further_newcomer_is_refused_at_once_while_the_holder_is_asked() {
 #[test]
 fn a_holder_that_leaves_hands_its_uid_over_at_once() {
     let mut board = Board::with(&["a"]);
-    board.input(2, Input::Opened(None));
+    board.input(2, Input::Opened(Dialect::Rendezvous(None)));
     board.say(2, "HELLO a");
     assert_eq!(board.input(1, Input::Closed), ["2: HELLO"]);
     assert_eq!(board.pass(secs(60)), [""; 0]);
@@ -196,18 +198,18 @@ fn a_holder_that_leaves_hands_its_uid_over_at_once() {
 #[test]
 fn a_newcomer_that_leaves_calls_its_challenge_off() {
     let mut board = Board::with(&["a"]);
-    board.input(2, Input::Opened(None));
+    board.input(2, Input::Opened(Dialect::Rendezvous(None)));
     board.say(2, "HELLO a");
     board.input(2, Input::Closed);
     assert_eq!(board.pass(secs(60)), [""; 0]);
-    board.input(3, Input::Opened(None));
+    board.input(3, Input::Opened(Dialect::Rendezvous(None)));
     assert_eq!(board.say(3, "HELLO a"), ["1 ping"], "the next one asks anew");
 }
 
 #[test]
 fn what_a_newcomer_says_while_it_waits_is_heard_when_it_is_taken() {
     let mut board = Board::with(&["a"]);
-    board.input(2, Input::Opened(None));
+    board.input(2, Input::Opened(Dialect::Rendezvous(None)));
     board.say(2, "HELLO a");
     assert_eq!(board.say(2, "ROOM tea"), [""; 0]);
     assert_eq!(board.say(2, "ROOM_PEER_LIST"), [""; 0]);
@@ -217,7 +219,7 @@ fn what_a_newcomer_says_while_it_waits_is_heard_when_it_is_taken() {
 #[test]
 fn a_waiting_newcomer_cannot_make_the_server_keep_more_than_one_message() {
     let mut board = Board::with(&["a"]);
-    board.input(2, Input::Opened(None));
+    board.input(2, Input::Opened(Dialect::Rendezvous(None)));
     board.say(2, "HELLO a");
     assert_eq!(board.say(2, &"x".repeat(MESSAGE_LIMIT)), [""; 0]);
     assert_eq!(board.say(2, "x"), ["2: ERROR invalid protocol", "2 close 1002 invalid protocol"]);
@@ -227,7 +229,7 @@ fn a_waiting_newcomer_cannot_make_the_server_keep_more_than_one_message() {
 #[test]
 fn empty_messages_of_a_waiting_newcomer_count_too() {
     let mut board = Board::with(&["a"]);
-    board.input(2, Input::Opened(None));
+    board.input(2, Input::Opened(Dialect::Rendezvous(None)));
     board.say(2, "HELLO a");
     let kept = (0..10_000).take_while(|_| board.say(2, "").is_empty()).count();
     assert_eq!(kept, SAID_LIMIT / TEXT_COST);
@@ -238,7 +240,7 @@ fn empty_messages_of_a_waiting_newcomer_count_too() {
 fn with_resuming(other: Option<u128>) -> Board {
     let mut board = Board::new();
     for (id, resume) in [(1, Some(1)), (2, None), (3, other)] {
-        board.input(id, Input::Opened(resume.map(Resume::from_bits).as_ref()));
+        board.input(id, Input::Opened(Dialect::Rendezvous(resume.map(Resume::from_bits).as_ref())));
     }
     for line in ["HELLO a", "ROOM tea"] {
         board.say(1, line);
@@ -269,7 +271,7 @@ fn who_resumes_by_another_or_by_nothing_waits_as_anybody() {
 #[test]
 fn who_waits_for_a_uid_is_refused_when_its_holder_takes_over_from_itself() {
     let mut board = with_resuming(Some(1));
-    board.input(4, Input::Opened(None));
+    board.input(4, Input::Opened(Dialect::Rendezvous(None)));
     assert_eq!(board.say(4, "HELLO a"), ["1 ping"]);
     let mut said = board.say(3, "HELLO a");
     assert_eq!(said.split_off(2), ["1 close 1001 taken over", "2: ROOM_PEER_LEFT a", "3: HELLO"]);
@@ -290,7 +292,7 @@ fn a_session_relays_every_text_verbatim() {
 fn a_callee_that_is_unknown_busy_or_oneself_is_refused_and_nobody_is_disturbed() {
     let mut board = Board::with_session(&["a", "b", "c", "d"]);
     board.say(4, "ROOM tea");
-    board.input(5, Input::Opened(None));
+    board.input(5, Input::Opened(Dialect::Rendezvous(None)));
     for (callee, error) in [
         ("nobody", "ERROR peer 'nobody' not found"),
         ("", "ERROR peer '' not found"),
@@ -314,7 +316,7 @@ fn a_session_ends_for_both_at_once_and_after_all_that_was_said() {
     said.extend(board.input(1, Input::Closed));
     assert_eq!(said, ["2: bye", "2 close 1000"]);
     for (id, uid) in [(3, "a"), (4, "b")] {
-        board.input(id, Input::Opened(None));
+        board.input(id, Input::Opened(Dialect::Rendezvous(None)));
         assert_eq!(board.say(id, &format!("HELLO {uid}")), [format!("{id}: HELLO")], "the uid is free");
     }
     assert_eq!(board.say(2, "late"), [""; 0]);
@@ -324,7 +326,7 @@ fn a_session_ends_for_both_at_once_and_after_all_that_was_said() {
 #[test]
 fn a_session_of_a_dropped_holder_ends_too() {
     let mut board = Board::with_session(&["a", "b"]);
-    board.input(3, Input::Opened(None));
+    board.input(3, Input::Opened(Dialect::Rendezvous(None)));
     board.say(3, "HELLO a");
     assert_eq!(board.pass(secs(3)), ["1 close 1001 no sign of life", "2 close 1000", "3: HELLO"]);
 }
@@ -332,7 +334,7 @@ fn a_session_of_a_dropped_holder_ends_too() {
 #[test]
 fn a_uid_asked_for_while_its_session_ends_goes_to_who_asked() {
     let mut board = Board::with_session(&["a", "b"]);
-    board.input(3, Input::Opened(None));
+    board.input(3, Input::Opened(Dialect::Rendezvous(None)));
     board.say(3, "HELLO b");
     assert_eq!(board.input(1, Input::Closed), ["2 close 1000", "3: HELLO"]);
 }
@@ -417,13 +419,13 @@ fn everyone_who_stays_hears_of_everyone_who_leaves() {
 #[test]
 fn nothing_is_kept_of_those_who_left() {
     let mut board = Board::with_room(&["a", "b"]);
-    board.input(3, Input::Opened(None));
+    board.input(3, Input::Opened(Dialect::Rendezvous(None)));
     board.say(3, "HELLO a");
-    board.input(4, Input::Opened(Some(&Resume::from_bits(4))));
+    board.input(4, Input::Opened(Dialect::Rendezvous(Some(&Resume::from_bits(4)))));
     for id in [3, 1, 2, 4] {
         board.input(id, Input::Closed);
     }
-    let Switchboard { connections, uids, rooms, timers, resumes, outputs } = &board.switchboard;
+    let Switchboard { connections, uids, rooms, timers, resumes, outputs, limits: _ } = &board.switchboard;
     assert!(connections.is_empty() && uids.is_empty() && rooms.is_empty() && timers.is_empty());
     assert!(resumes.is_empty() && outputs.is_empty());
 }

@@ -8,11 +8,20 @@ use crate::rendezvous::Resume;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
+/// What is spoken on a connection, from its first message to its last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect<'a> {
+    /// `HELLO`, `SESSION` and `ROOM`, with what the client resumes by.
+    Rendezvous(Option<&'a Resume>),
+    /// Workrooms: `{type, detail}`.
+    Workrooms,
+}
+
 /// What happened on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input<'a> {
-    /// It is open; the first input of every connection, with what its client resumes by.
-    Opened(Option<&'a Resume>),
+    /// It is open; the first input of every connection.
+    Opened(Dialect<'a>),
     /// A text message came, of at most [`MESSAGE_LIMIT`](crate::rendezvous::MESSAGE_LIMIT) bytes.
     Text(&'a str),
     /// A binary message came.

@@ -27,7 +27,7 @@ use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Bytes, Error, Message},
 };
-use twocan::server::{Options, Server};
+use twocan::server::{Options, Server, Settings};
 
 /// How long anything may take that is to happen at once.
 const SOON: Duration = Duration::from_secs(5);
@@ -90,7 +90,8 @@ impl Running {
 }
 
 fn options(home: &TempDir, port: u16) -> Options {
-    Options { listen: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], port, state: home.path().to_owned() }
+    let settings = Settings::default();
+    Options { listen: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], port, state: home.path().to_owned(), settings }
 }
 
 struct Client {

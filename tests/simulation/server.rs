@@ -8,7 +8,7 @@ use std::{
 use twocan::{
     conversation::Input,
     rendezvous::{Resume, ServerLine},
-    switchboard::{self, ConnectionId, Output, Switchboard},
+    switchboard::{self, ConnectionId, Dialect, Limits, Output, Switchboard},
 };
 
 use crate::{
@@ -236,7 +236,7 @@ impl World {
             _ if it.is_half_dead && !matches!(up, Up::Closed) => return,
             Up::Opened => {
                 it.at_server = true;
-                switchboard::Input::Opened(Some(&resume))
+                switchboard::Input::Opened(Dialect::Rendezvous(Some(&resume)))
             }
             _ if !it.at_server => return,
             Up::Text(text) => switchboard::Input::Text(text),
@@ -279,7 +279,7 @@ impl World {
         self.server.is_up = is_up;
         if !is_up {
             self.server.life += 1;
-            self.server.switchboard = Switchboard::new();
+            self.server.switchboard = Switchboard::new(Limits::default(), [7; 32]);
             for socket in 0..self.server.sockets.len() {
                 if self.server.sockets[socket].at_side {
                     self.server.sockets[socket].at_server = false;

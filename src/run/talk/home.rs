@@ -21,7 +21,7 @@ enum Place {
     /// Inside this program.
     Here(#[expect(dead_code, reason = "runs for as long as it is held")] Server),
     /// Inside another twocan on this machine; when that one ends, this one takes its place.
-    Shared(server::Options),
+    Shared(Box<server::Options>),
     Elsewhere,
 }
 
@@ -31,7 +31,12 @@ impl Home {
         if let Some(origin) = server {
             return Ok(Self { place: Place::Elsewhere, connect: origin.clone(), link: origin });
         }
-        let own = server::Options { listen: options.listen.clone(), port: options.port, state: options.state.clone() };
+        let own = server::Options {
+            listen: options.listen.clone(),
+            port: options.port,
+            state: options.state.clone(),
+            settings: server::Settings::default(),
+        };
         let (place, urls) = match Server::start(own.clone()) {
             Ok(server) => {
                 let urls = server.urls().clone();
@@ -39,7 +44,7 @@ impl Home {
             }
             Err(ServerError::PortTaken { port }) if is_twocan(port) => {
                 let urls = Urls::of(&own.listen, port)?;
-                (Place::Shared(own), urls)
+                (Place::Shared(Box::new(own)), urls)
             }
             Err(error) => return Err(error.into()),
         };
@@ -50,7 +55,7 @@ impl Home {
     /// Starts a server here if the shared one has ended; its port is free then.
     pub(super) fn revive(&mut self) {
         if let Place::Shared(options) = &self.place
-            && let Ok(server) = Server::start(options.clone())
+            && let Ok(server) = Server::start(options.as_ref().clone())
         {
             self.place = Place::Here(server);
         }

@@ -1,0 +1,51 @@
+//! What a client may cost the server and the others.
+
+use std::time::Duration;
+
+/// How much is too much; whoever goes beyond is refused with a reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How many may be connected at once: 200,000.
+    pub connections: usize,
+    /// How many may be connected at once from one address: 1,000.
+    pub connections_per_address: usize,
+    /// How many messages a second each may send, four times as many at a stroke: 200.
+    pub message_rate: u32,
+    /// How many connections a second each address may begin, four times as many at a stroke: 100.
+    pub address_rate: u32,
+    /// How many may be in a room: 64.
+    pub room_size: usize,
+    /// How long a connection may take to say who it is: 10 s.
+    pub hello_timeout: Duration,
+    /// After how much silence a client is asked for a sign of life: 30 s.
+    pub idle_ping: Duration,
+    /// How long that sign of life may take: 10 s.
+    pub pong_timeout: Duration,
+    /// How long a message may be, in bytes: 64 KiB.
+    pub message: usize,
+    /// How long a uid may be, in bytes: 256.
+    pub uid: usize,
+    /// How much may wait for one connection, in bytes: 1 MiB.
+    pub waiting: usize,
+    /// How many short links are kept: 10,000.
+    pub links: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 200_000,
+            connections_per_address: 1_000,
+            message_rate: 200,
+            address_rate: 100,
+            room_size: 64,
+            hello_timeout: Duration::from_secs(10),
+            idle_ping: Duration::from_secs(30),
+            pong_timeout: Duration::from_secs(10),
+            message: 64 << 10,
+            uid: 256,
+            waiting: 1 << 20,
+            links: 10_000,
+        }
+    }
+}
