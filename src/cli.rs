@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     config::{ServeSettings, Stun},
+    ids::PeerUid,
     invite::Origin,
 };
 
@@ -46,6 +47,11 @@ pub enum Command {
     ///
     /// Nothing is sent or played before you unpause.
     Talk(Box<Talk>),
+    /// Call a WebRTC app of any make, or wait to be called by one
+    ///
+    /// The two meet at a rendezvous server of the HELLO/SESSION kind. Such a call is not sealed: whoever runs the server
+    /// could listen in. Nothing is sent or played before you unpause.
+    Call(Box<Call>),
     /// List the conversations: name, other side, last talked, where
     List(List),
     /// Give a conversation another name; the other side is not told
@@ -72,6 +78,37 @@ pub struct Talk {
     /// on standard input cannot.
     #[arg(value_name = "NAME|ID|LINK|-")]
     pub what: Option<String>,
+    /// Where to meet, with what, and how it is shown.
+    #[command(flatten)]
+    pub means: Means,
+    /// Have the conversation here, and end it in the window on this machine where it is open
+    #[arg(long)]
+    pub take_over: bool,
+}
+
+/// What `twocan call` takes.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  twocan call 4711 --server https://HOST:8443    call who is registered there as 4711
+  twocan call --as tim --server https://HOST     wait there for whoever calls tim
+  twocan call --as tim                           the same, at a server inside this program")]
+pub struct Call {
+    /// Whom to call: what the other side is registered as; without it, wait for whoever calls
+    pub uid: Option<PeerUid>,
+    /// What to be registered as [default: a random number]
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<PeerUid>,
+    /// Begin every call unpaused: what is said is heard as soon as it is connected
+    #[arg(long)]
+    pub unpaused: bool,
+    /// Where to meet, with what, and how it is shown.
+    #[command(flatten)]
+    pub means: Means,
+}
+
+/// Where to meet, with what, and how it is shown: the same for everything that calls.
+#[derive(Debug, Args)]
+pub struct Means {
     /// Meet at this server, rather than at one inside this program
     #[arg(long, value_name = "URL", conflicts_with_all = ["port", "listen"])]
     pub server: Option<Origin>,
@@ -81,15 +118,12 @@ pub struct Talk {
     /// Devices and the ways to the other side.
     #[command(flatten)]
     pub media: Media,
-    /// Have the conversation here, and end it in the window on this machine where it is open
-    #[arg(long)]
-    pub take_over: bool,
     /// Print one JSON event a line and take one JSON command a line
     #[arg(long)]
     pub json: bool,
 }
 
-/// Devices, and the ways that sound and picture take: the same for everything that calls.
+/// Devices, and the ways that sound and picture take.
 #[derive(Debug, Clone, Args)]
 pub struct Media {
     /// What to speak into: part of a device's name, auto, test, test:HZ, or none
@@ -239,9 +273,10 @@ mod tests {
         ];
         let talk = talk(&flags);
         assert_eq!(talk.what.as_deref(), Some("tim"));
-        assert_eq!((talk.host.port, talk.media.window, talk.json), (Some(0), Window::Test, true));
+        let means = talk.means;
+        assert_eq!((means.host.port, means.media.window, means.json), (Some(0), Window::Test, true));
         assert_eq!(
-            (talk.media.mic.as_deref(), talk.media.stun.is_some(), talk.media.turn.len()),
+            (means.media.mic.as_deref(), means.media.stun.is_some(), means.media.turn.len()),
             (Some("test:440"), true, 1)
         );
     }

@@ -13,13 +13,14 @@ use twocan::{
     bookmarks::Bookmarks,
     cli::{self, Cli, Command, Common, Host},
     config::{self, Config, Turn},
+    conversation::Gate,
     exit::{self, Exit},
     media::{self, Choice},
     rt,
     run::{
-        self, Error,
+        self, Error, Means,
         bookmarks::{Consent, Format},
-        talk,
+        call, talk,
     },
     screen::Face,
     server::{self, DEFAULT_PORT},
@@ -61,6 +62,7 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
     match command {
         None => Cli::command().print_help().map_err(Error::Output),
         Some(Command::Talk(talk)) => rt::run(talk::talk(talk_options(*talk, &common, started)?))?,
+        Some(Command::Call(call)) => rt::run(call::call(call_options(*call, &common, started)?))?,
         Some(Command::List(list)) => {
             run::bookmarks::list(&bookmarks()?, if list.json { Format::Json } else { Format::Table }, now(), out)
         }
@@ -82,18 +84,26 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
 }
 
 fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<talk::Options, Error> {
-    let face = if talk.json { Face::Json } else { Face::for_person() };
+    let claim = if talk.take_over { talk::Claiming::TakeOver } else { talk::Claiming::IfFree };
+    Ok(talk::Options { what: talk.what, claim, means: means(talk.means, common, started)? })
+}
+
+fn call_options(call: cli::Call, common: &Common, started: Instant) -> Result<call::Options, Error> {
+    let gate = if call.unpaused { Gate::Open } else { Gate::Closed };
+    Ok(call::Options { peer: call.uid, name: call.name, gate, means: means(call.means, common, started)? })
+}
+
+fn means(flags: cli::Means, common: &Common, started: Instant) -> Result<Means, Error> {
+    let face = if flags.json { Face::Json } else { Face::for_person() };
     // The screen belongs to the terminal face; a log would tear it.
     if face != Face::Terminal || !io::stderr().is_terminal() {
         log(common.verbose);
     }
     let config = settings(common)?;
-    let server::Options { listen, port, state, .. } = server_options(talk.host, &config, common)?;
-    let is_host = talk.host.port.is_some() || talk.host.listen.is_some();
-    let server = talk.server.clone().or_else(|| config.server.clone().filter(|_| !is_host));
-    let media = media_options(&talk.media, config)?;
-    let claim = if talk.take_over { talk::Claiming::TakeOver } else { talk::Claiming::IfFree };
-    Ok(talk::Options { what: talk.what, claim, server, listen, port, state, media, face, started })
+    let is_host = flags.host.port.is_some() || flags.host.listen.is_some();
+    let host = server_options(flags.host, &config, common)?;
+    let server = flags.server.or_else(|| config.server.clone().filter(|_| !is_host));
+    Ok(Means { server, host, media: media_options(&flags.media, config)?, face, started })
 }
 
 fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, Error> {
@@ -113,6 +123,7 @@ fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, E
         stun: stun.map(|server| server.address().to_owned()),
         turn: turn.iter().map(|server| server.address().to_string()).collect(),
         address: flags.address,
+        far: media::Far::Twocan,
     })
 }
 

@@ -53,6 +53,18 @@ pub struct Options {
     pub turn: Vec<String>,
     /// Use this address only for media, rather than every one this machine has.
     pub address: Option<IpAddr>,
+    /// Who is at the other end.
+    pub far: Far,
+}
+
+/// What kind of peer is at the other end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Far {
+    /// Another twocan, or its page: all sections in one bundle, with a data channel.
+    #[default]
+    Twocan,
+    /// A peer of any make: sound, pictures or both, in any order, bundled or not, and no data channel of ours.
+    Stock,
 }
 
 /// What the media tell.

@@ -1,21 +1,50 @@
 //! What each command does: clock, sockets, media and screen around the core.
 
 pub mod bookmarks;
+pub mod call;
 pub mod devices;
+mod home;
 pub mod serve;
 pub mod talk;
+mod tell;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 
 use crate::{
     bookmarks::{BookmarkError, NameError},
     config::{ConfigError, IceError},
+    ids::PeerUid,
     invite::{LinkError, Origin},
-    media::MediaError,
+    media::{self, MediaError},
     run::serve::SettingsError,
-    server::ServerError,
+    screen::{self, Face},
+    server::{self, ServerError},
+    session::Failure,
     socket::SocketError,
 };
+
+/// How long devices may take to close when the program ends: 3 s.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+/// Events of the media that wait to be looked at: 4096, some 30 s of everything they tell; more are lost.
+const MEDIA_BACKLOG: usize = 4096;
+/// Lines of the server that wait to be looked at: 16; then it is not read from.
+const SOCKET_BACKLOG: usize = 16;
+
+/// Where to meet, what to be heard and seen with, and how it is shown: the same for everything that calls.
+pub struct Means {
+    /// The server to meet at; nothing for the one that is known, or one inside this program.
+    pub server: Option<Origin>,
+    /// How a server inside this program runs.
+    pub host: server::Options,
+    /// Devices, STUN and TURN.
+    pub media: media::Options,
+    /// How to show it.
+    pub face: Face,
+    /// When the program began.
+    pub started: Instant,
+}
 
 /// Why a command ended without doing what it is for.
 #[derive(Debug, Error)]
@@ -70,6 +99,22 @@ pub enum Error {
         /// Why.
         source: SocketError,
     },
+    /// A call came to nothing.
+    #[error("no call with {peer}: {why}")]
+    NoCall {
+        /// Who was called.
+        peer: PeerUid,
+        /// Why.
+        why: Failure,
+    },
+    /// Nobody can call this side.
+    #[error("cannot be called as {uid}: {why}")]
+    NotWaiting {
+        /// What it goes by.
+        uid: PeerUid,
+        /// Why.
+        why: Failure,
+    },
     /// There can be no media at all.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -79,4 +124,23 @@ pub enum Error {
     /// The terminal, a thread or a clock failed.
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
+}
+
+fn notice(message: String) -> screen::Event {
+    screen::Event::Notice { message, hint: None }
+}
+
+fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::System(std::io::Error::other(error)))?;
+    Ok(bytes)
+}
+
+fn random_id() -> Result<u128, Error> {
+    random_bytes().map(u128::from_ne_bytes)
+}
+
+#[expect(clippy::disallowed_methods, reason = "when something was is for people, by the wall clock")]
+fn unix_now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

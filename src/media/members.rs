@@ -6,7 +6,9 @@ use std::{
 };
 
 use super::{
-    Event, MediaError, Options, gate,
+    Event, MediaError, Options,
+    description::{Layout, layout, parse},
+    gate,
     session::{Command, address, begin, spawn},
     studio::{Member, Studio},
 };
@@ -54,8 +56,11 @@ impl Worker {
 
     fn carry_out(&mut self, connection: &Connection, command: MediaCommand) -> Result<(), MediaError> {
         match command {
-            MediaCommand::Offer => self.begin(connection)?.peer.offer(),
-            MediaCommand::Answer(offer) => self.begin(connection)?.peer.answer(&offer),
+            MediaCommand::Offer => self.begin(connection, Layout::OFFERED)?.peer.offer(),
+            MediaCommand::Answer(offer) => {
+                let layout = layout(&*parse(&offer, self.options.far)?);
+                self.begin(connection, layout)?.peer.answer(&offer)
+            }
             MediaCommand::TakeAnswer(answer) => {
                 self.member(connection).map_or(Ok(()), |member| member.peer.take_answer(&answer))
             }
@@ -75,9 +80,9 @@ impl Worker {
         }
     }
 
-    fn begin(&mut self, connection: &Connection) -> Result<&mut Member, MediaError> {
+    fn begin(&mut self, connection: &Connection, layout: Layout) -> Result<&mut Member, MediaError> {
         let options = Options { address: address(&self.options), ..self.options.clone() };
-        let member = self.studio.member(&options)?;
+        let member = self.studio.member(&options, layout)?;
         member.peer.assign(connection.clone());
         self.members.retain(|(of, _)| of != connection);
         self.studio.set_occupied(true);

@@ -9,15 +9,17 @@ use std::{
 };
 
 use gstreamer::{self as gst, glib, prelude::*};
-use gstreamer_sdp::SDPMessage;
+use gstreamer_sdp::{SDPMessage, SDPMessageRef};
 use gstreamer_webrtc::{
     WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCICEConnectionState, WebRTCPeerConnectionState,
     WebRTCRTPTransceiver, WebRTCSDPType, WebRTCSessionDescription,
 };
 
 use super::{
-    Event, MediaError, Options, capture,
-    description::{OFFERED, PayloadTypes, mids, parse, payload_types},
+    Event, Far, MediaError, Options, capture,
+    description::{
+        Layout, OFFERED, OFFERED_TO_STOCK, PayloadTypes, is_taken, mids, parse, payload_types, with_alternative,
+    },
     devices::Ends,
     gate::{Devices, Passes},
     identity::Identity,
@@ -73,10 +75,12 @@ pub(super) struct Peer {
     senders: [RtpSender; 2],
     /// Until the gate takes charge of them; none if they are not this connection's own.
     devices: Option<Devices>,
-    /// Whether it offers a data channel, as only two twocans do.
-    has_channel: bool,
     channel: Arc<OnceLock<WebRTCDataChannel>>,
     identity: Identity,
+    far: Far,
+    layout: Layout,
+    /// Set once the far side takes what the sender sends; what is sent to nobody would be held for ever.
+    taken: [Flag; 2],
     /// The identification tags of the media sections, once they are described.
     mids: Arc<OnceLock<Vec<String>>>,
     /// How many candidates of the far side were taken.
@@ -93,12 +97,23 @@ impl Peer {
         passes: &Passes,
         events: &Sender<Event>,
     ) -> Result<Self, MediaError> {
+        Self::laid_out(options, Layout::OFFERED, ends, passes, events)
+    }
+
+    /// The same for an answer to an offer of this layout.
+    pub(super) fn laid_out(
+        options: &Options,
+        layout: Layout,
+        ends: &Ends,
+        passes: &Passes,
+        events: &Sender<Event>,
+    ) -> Result<Self, MediaError> {
         let pipeline = new_pipeline();
         // Before the connection stands nothing is sent: it would pile up and go out in one burst.
         let connected = Flag::default();
         let (devices, ways) = make_chains(&pipeline, ends, passes, &connected, events)?;
-        let mut peer = Self::around(options, pipeline, ways, connected, Reporter::new(events.clone()))?;
-        (peer.devices, peer.has_channel) = (Some(devices), true);
+        let mut peer = Self::around(options, layout, pipeline, ways, connected, Reporter::new(events.clone()))?;
+        peer.devices = Some(devices);
         Ok(peer)
     }
 
@@ -106,6 +121,7 @@ impl Peer {
     /// base time; `make` is given its pipeline, a flag that is set while it stands, and whom to tell what happens.
     pub(super) fn sharing(
         options: &Options,
+        layout: Layout,
         base_time: gst::ClockTime,
         events: &Sender<Event>,
         make: impl FnOnce(&gst::Pipeline, &Flag, &Reporter) -> Result<Ways, MediaError>,
@@ -116,11 +132,12 @@ impl Peer {
         let connected = Flag::default();
         let reporter = Reporter::new(events.clone());
         let ways = make(&pipeline, &connected, &reporter)?;
-        Self::around(options, pipeline, ways, connected, reporter)
+        Self::around(options, layout, pipeline, ways, connected, reporter)
     }
 
     fn around(
         options: &Options,
+        layout: Layout,
         pipeline: gst::Pipeline,
         ways: Ways,
         connected: Flag,
@@ -136,9 +153,11 @@ impl Peer {
             webrtc,
             senders,
             devices: None,
-            has_channel: false,
             channel: Arc::default(),
             identity,
+            far: options.far,
+            layout,
+            taken: Default::default(),
             mids: Arc::default(),
             candidates: 0,
             reporter,
@@ -175,17 +194,20 @@ impl Peer {
 
     /// Makes an offer, tells it, and begins to look for ways to the far side.
     pub(super) fn offer(&self) -> Result<(), MediaError> {
-        if self.has_channel {
+        if self.far == Far::Twocan {
             let channel = self.create_data_channel()?;
             listen_to_channel(&channel, &self.reporter, &self.identity);
             let _ = self.channel.set(channel);
+        } else {
+            // The examples' own default answers nothing else: to a bundle it sends no sound, or nothing at all.
+            self.webrtc.set_property("bundle-policy", WebRTCBundlePolicy::None);
         }
         self.describe(SdpType::Offer)
     }
 
     /// Answers an offer, with its payload types.
     pub(super) fn answer(&self, offer: &Sdp) -> Result<(), MediaError> {
-        let offer = parse(offer)?;
+        let offer = parse(offer, self.far)?;
         self.set_payload_types(payload_types(&offer));
         self.set_remote(WebRTCSDPType::Offer, offer)?;
         self.describe(SdpType::Answer)
@@ -193,7 +215,12 @@ impl Peer {
 
     /// Takes the answer to the own offer.
     pub(super) fn take_answer(&self, answer: &Sdp) -> Result<(), MediaError> {
-        self.set_remote(WebRTCSDPType::Answer, parse(answer)?)
+        let answer = parse(answer, self.far)?;
+        if self.far == Far::Stock {
+            self.set_payload_types(payload_types(&answer));
+        }
+        self.note_taken(&answer, ["sendrecv", "recvonly"]);
+        self.set_remote(WebRTCSDPType::Answer, answer)
     }
 
     /// Takes one of the far side's candidates, unless it is empty or hidden behind a name.
@@ -224,11 +251,22 @@ impl Peer {
             .and_then(|reply| reply.get::<WebRTCSessionDescription>(field).ok())
             .ok_or_else(|| MediaError::Negotiation(format!("no {field} was made")))?;
         let _ = self.mids.set(mids(description.sdp()));
+        if kind == SdpType::Answer {
+            self.note_taken(description.sdp(), ["sendrecv", "sendonly"]);
+        }
         let text = description.sdp().as_text().map_err(|error| MediaError::Negotiation(error.message.to_string()))?;
+        let is_for_stock = (kind, self.far) == (SdpType::Offer, Far::Stock);
+        let text = if is_for_stock { with_alternative(&text) } else { text.to_string() };
         let sdp = Sdp::try_from(text).map_err(|error| MediaError::Negotiation(error.to_string()))?;
         // Told first: candidates follow from the moment that it is set.
         self.reporter.tell(MediaEvent::Described(kind, sdp));
         self.negotiate("set-local-description", &[&description]).map(drop)
+    }
+
+    /// Takes note of what is to be sent: what an answer has going that way.
+    fn note_taken(&self, answer: &SDPMessageRef, ways: [&str; 2]) {
+        let taken = is_taken(answer, self.layout, ways);
+        self.taken.iter().zip(taken).for_each(|(flag, taken)| flag.set(taken));
     }
 
     fn set_remote(&self, kind: WebRTCSDPType, sdp: SDPMessage) -> Result<(), MediaError> {
@@ -274,13 +312,26 @@ impl Peer {
 
     #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
     fn link_senders(&self) -> Result<(), MediaError> {
-        self.set_payload_types(OFFERED);
-        for (chain, name) in self.senders.iter().zip(["sink_0", "sink_1"]) {
-            let pad = self.webrtc.request_pad_simple(name);
-            let pad = pad.ok_or_else(|| MediaError::Setup(format!("webrtcbin gives no {name}")))?;
-            chain.pad()?.link(&pad).map_err(|error| MediaError::Setup(format!("{name}: {error}")))?;
+        self.set_payload_types(if self.far == Far::Stock { OFFERED_TO_STOCK } else { OFFERED });
+        let sinks: Vec<_> =
+            self.layout.places().into_iter().map(|place| place.map(|at| format!("sink_{at}"))).collect();
+        // In the order of the sections, in which webrtcbin counts its transceivers.
+        let mut wanted: Vec<_> = self.senders.iter().zip(sinks).zip(&self.taken).collect();
+        wanted.sort_by(|((_, one), _), ((_, other), _)| one.cmp(other));
+        for ((chain, name), taken) in wanted {
+            let pad = chain.pad()?;
+            probe::pass_while(&pad, vec![taken.clone()]);
+            let Some(name) = name else { continue };
+            let sink = self.webrtc.request_pad_simple(&name);
+            let sink = sink.ok_or_else(|| MediaError::Setup(format!("webrtcbin gives no {name}")))?;
+            pad.link(&sink).map_err(|error| MediaError::Setup(format!("{name}: {error}")))?;
         }
-        if let Some(video) = self.webrtc.emit_by_name::<Option<WebRTCRTPTransceiver>>("get-transceiver", &[&1_i32]) {
+        let video = match self.layout {
+            Layout { picture: None, .. } => return Ok(()),
+            Layout { sound: Some(sound), picture: Some(picture) } => i32::from(sound < picture),
+            Layout { sound: None, picture: Some(_) } => 0,
+        };
+        if let Some(video) = self.webrtc.emit_by_name::<Option<WebRTCRTPTransceiver>>("get-transceiver", &[&video]) {
             video.set_property("do-nack", true);
         }
         Ok(())

@@ -9,13 +9,15 @@ use std::{
 use gstreamer as gst;
 
 use super::{
-    Event, MediaError, Options, complaint,
+    Event, Far, MediaError, Options, complaint,
+    description::{layout, parse},
     devices::{self, Ends, Inventory},
     gate,
     peer::Peer,
 };
 use crate::{
     call::{Connection, MediaCommand, MediaEvent},
+    negotiation::Sdp,
     rt::Sender,
 };
 
@@ -131,7 +133,10 @@ impl Worker {
     fn carry_out(&mut self, connection: &Connection, command: MediaCommand) -> Result<(), MediaError> {
         match command {
             MediaCommand::Offer => self.begin(connection)?.offer(),
-            MediaCommand::Answer(offer) => self.begin(connection)?.answer(&offer),
+            MediaCommand::Answer(offer) => {
+                self.shape(&offer)?;
+                self.begin(connection)?.answer(&offer)
+            }
             MediaCommand::TakeAnswer(answer) => self.peer(connection).map_or(Ok(()), |peer| peer.take_answer(&answer)),
             MediaCommand::AddCandidate(candidate) => {
                 self.peer(connection).into_iter().for_each(|peer| peer.add_candidate(&candidate));
@@ -191,6 +196,24 @@ impl Worker {
     fn make_peer(&self, address: Option<IpAddr>) -> Result<Peer, MediaError> {
         let options = Options { address, ..self.options.clone() };
         Peer::new(&options, &self.ends, self.gate.passes(), &self.events)
+    }
+
+    /// Has the next peer be one that fits the offer, where offers may be of any shape.
+    fn shape(&mut self, offer: &Sdp) -> Result<(), MediaError> {
+        if self.options.far == Far::Twocan {
+            return Ok(());
+        }
+        let offer = parse(offer, Far::Stock)?;
+        let layout = layout(&offer);
+        let mut ends = self.ends.clone();
+        // Nothing is opened for a far side that has no place for it.
+        ends.microphone = ends.microphone.filter(|_| layout.sound.is_some());
+        ends.camera = ends.camera.filter(|_| layout.picture.is_some());
+        let address = address(&self.options);
+        let options = Options { address, ..self.options.clone() };
+        let peer = Peer::laid_out(&options, layout, &ends, self.gate.passes(), &self.events)?;
+        self.prepared = Some((address, peer));
+        Ok(())
     }
 
     fn close(&mut self, connection: &Connection) -> Result<(), MediaError> {

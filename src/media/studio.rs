@@ -8,6 +8,7 @@ use gstreamer::{self as gst, prelude::*};
 use super::{
     Event, MediaError, Options, capture,
     capture::{element, filter, pad},
+    description::Layout,
     devices::{Ends, Origin},
     gate::{Devices, Passes},
     mixture::{self, Mixture, Part},
@@ -82,11 +83,11 @@ impl Studio {
         Ok((studio, devices))
     }
 
-    /// A connection for one more member.
-    pub(super) fn member(&self, options: &Options) -> Result<Member, MediaError> {
+    /// A connection for one more member, whose descriptions have this layout.
+    pub(super) fn member(&self, options: &Options, layout: Layout) -> Result<Member, MediaError> {
         let (mut shares, mut parts) = (None, Vec::new());
         let base_time = self.pipeline.base_time().unwrap_or_default();
-        let peer = Peer::sharing(options, base_time, &self.events, |pipeline, connected, reporter| {
+        let peer = Peer::sharing(options, layout, base_time, &self.events, |pipeline, connected, reporter| {
             let [sound, picture] =
                 [self.microphone.share(pipeline, connected)?, self.camera.share(pipeline, connected)?];
             let senders = [
