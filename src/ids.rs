@@ -31,6 +31,9 @@ pub enum IdError {
     /// Not what names a call: 4 to 64 letters and digits.
     #[error("a call's id is 4 to 64 letters and digits")]
     NotASession,
+    /// Empty, too long, or with control characters in it.
+    #[error("a sessionid or callid is 1 to {NAME_LIMIT} bytes without control characters")]
+    NotAName,
 }
 
 macro_rules! id {
@@ -95,6 +98,15 @@ id! {
     SessionId
 }
 
+id! {
+    /// Names one run of a Workrooms client: 1 to 256 bytes.
+    Sessionid
+}
+id! {
+    /// Names one call between two Workrooms clients: 1 to 256 bytes.
+    Callid
+}
+
 impl ConversationId {
     /// The id that these 128 random bits spell.
     pub fn from_bits(bits: u128) -> Self {
@@ -116,6 +128,20 @@ impl InstanceId {
     /// The uid this side of `conversation` registers with: `<instance>:<conversation>`.
     pub fn uid(&self, conversation: &ConversationId) -> PeerUid {
         PeerUid(format!("{self}:{conversation}"))
+    }
+}
+
+impl Sessionid {
+    /// The id that these 128 random bits spell.
+    pub fn from_bits(bits: u128) -> Self {
+        Self(spell(bits))
+    }
+}
+
+impl Callid {
+    /// The id that these 128 random bits spell.
+    pub fn from_bits(bits: u128) -> Self {
+        Self(spell(bits))
     }
 }
 
@@ -162,6 +188,20 @@ impl FromStr for SessionId {
     }
 }
 
+impl FromStr for Sessionid {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        parse_name(text).map(Self)
+    }
+}
+
+impl FromStr for Callid {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        parse_name(text).map(Self)
+    }
+}
+
 fn spell(bits: u128) -> String {
     BASE32_NOPAD.encode(&bits.to_be_bytes()).to_ascii_lowercase()
 }
@@ -178,6 +218,11 @@ fn parse_id(text: &str) -> Result<String, IdError> {
 fn parse_word(text: &str) -> Result<String, IdError> {
     let fits = (1..=NAME_LIMIT).contains(&text.len()) && !text.contains(|c: char| c.is_whitespace() || c.is_control());
     if fits { Ok(text.to_owned()) } else { Err(IdError::NotAWord) }
+}
+
+fn parse_name(text: &str) -> Result<String, IdError> {
+    let fits = (1..=NAME_LIMIT).contains(&text.len()) && !text.contains(char::is_control);
+    if fits { Ok(text.to_owned()) } else { Err(IdError::NotAName) }
 }
 
 #[cfg(test)]
@@ -226,6 +271,13 @@ mod tests {
         assert!(SessionId::from_bits(7).as_str().parse::<SessionId>().is_ok());
         for text in ["", "abc", "ab-d", &"x".repeat(65)] {
             assert_eq!(text.parse::<SessionId>(), Err(IdError::NotASession), "{text:?}");
+        }
+    }
+    #[test]
+    fn a_workrooms_name_may_have_spaces_but_no_controls() {
+        assert!("Anna's phone".parse::<Sessionid>().is_ok());
+        for text in ["", "a\nb", "a\0", &"x".repeat(257)] {
+            assert_eq!(text.parse::<Callid>(), Err(IdError::NotAName), "{text:?}");
         }
     }
 }

@@ -11,6 +11,8 @@ mod text;
 use histogram::Histogram;
 use text::{Kind, Text};
 
+use crate::switchboard::Dialect;
+
 /// The type of what [`Metrics::text`] gives: Prometheus' text format.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -84,6 +86,15 @@ pub(super) enum Cause {
     Stopping,
 }
 
+impl From<&Dialect<'_>> for Spoken {
+    fn from(dialect: &Dialect<'_>) -> Self {
+        match dialect {
+            Dialect::Rendezvous(_) => Self::Rendezvous,
+            Dialect::Workrooms => Self::Workrooms,
+        }
+    }
+}
+
 impl Spoken {
     const ALL: [Self; 2] = [Self::Rendezvous, Self::Workrooms];
 
@@ -115,6 +126,18 @@ impl Cause {
         Self::Links,
         Self::Stopping,
     ];
+
+    /// Why the switchboard closes a connection with this reason; none where nobody is to blame.
+    pub(super) fn of_close(reason: &str) -> Option<Self> {
+        match reason {
+            "hello timeout" => Some(Self::HelloTimeout),
+            "no sign of life" => Some(Self::PongTimeout),
+            "message too large" => Some(Self::MessageSize),
+            "invalid peer uid" => Some(Self::Name),
+            "invalid protocol" => Some(Self::Protocol),
+            _ => None,
+        }
+    }
 
     /// The cause as `/metrics` and the log write it.
     pub(super) fn name(self) -> &'static str {
