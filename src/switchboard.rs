@@ -1,5 +1,7 @@
 //! The rendezvous server's brain: who is registered, who is with whom, and what goes to whom.
 //!
+//! Rendezvous clients and Workrooms clients ([`Dialect`]) are served side by side and know nothing of each other.
+//!
 //! It takes `(now, connection, Input)`, queues [`Output`]s and names its next deadline; it knows no socket and no
 //! clock. After every call, drain [`Switchboard::poll_output`] and ask [`Switchboard::deadline`] again.
 //!
@@ -14,27 +16,26 @@ use std::{
 
 use crate::{
     ids::{PeerUid, RoomId},
-    rendezvous::{MESSAGE_LIMIT, Refusal, Request, Resume, ServerLine},
+    rendezvous::{Refusal, Request, Resume, ServerLine},
 };
 
 mod limits;
 #[cfg(test)]
 mod model;
+mod said;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod workrooms;
+
+use said::Said;
+use workrooms::Workrooms;
 
 pub use limits::{HELLO_LIMIT, HOLDER_LIMIT, Limits, ROOM_LIMIT};
 pub use traffic::{CloseCode, ConnectionId, Dialect, Input, Output};
 
-/// What keeping a text costs besides its bytes, so that empty ones count too: 32 bytes.
-const TEXT_COST: usize = 32;
-
-/// What a waiting newcomer may have said so far: one message of full length, or the same in smaller ones.
-const SAID_LIMIT: usize = MESSAGE_LIMIT + TEXT_COST;
-
 /// The state of all connections; see the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Switchboard {
     limits: Limits,
     connections: HashMap<ConnectionId, Connection>,
@@ -45,7 +46,23 @@ pub struct Switchboard {
     timers: BTreeSet<(Instant, ConnectionId)>,
     /// By what the clients of some connections would take over from themselves.
     resumes: HashMap<ConnectionId, Resume>,
+    /// How many sessions stand.
+    sessions: usize,
+    workrooms: Workrooms,
     outputs: VecDeque<Output>,
+}
+
+/// How much is going on, for whoever watches the server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections that hold a uid.
+    pub registered: usize,
+    /// Sessions between two of them.
+    pub sessions: usize,
+    /// Rooms with somebody in them.
+    pub rooms: usize,
+    /// Workrooms clients that hold a sessionid.
+    pub workrooms: usize,
 }
 
 #[derive(Debug)]
@@ -56,13 +73,6 @@ enum Connection {
     Waiting { holder: ConnectionId, said: Said },
     /// Holds a uid.
     Registered { uid: Arc<PeerUid>, place: Place, challenge: Option<Challenge> },
-}
-
-/// What a waiting newcomer has said, and what keeping it costs.
-#[derive(Debug, Default)]
-struct Said {
-    texts: Vec<Box<str>>,
-    cost: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -81,15 +91,28 @@ struct Challenge {
 
 impl Switchboard {
     /// A switchboard with nobody connected; `secret` is random, and what it calls Workrooms' calls follows from it.
-    pub fn new(limits: Limits, _secret: [u8; 32]) -> Self {
-        Self { limits, ..Self::default() }
+    pub fn new(limits: Limits, secret: [u8; 32]) -> Self {
+        Self {
+            limits,
+            connections: HashMap::new(),
+            uids: HashMap::new(),
+            rooms: HashMap::new(),
+            timers: BTreeSet::new(),
+            resumes: HashMap::new(),
+            sessions: 0,
+            workrooms: Workrooms::new(limits, secret),
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Takes in what happened on one connection.
     pub fn handle(&mut self, now: Instant, from: ConnectionId, input: Input<'_>) {
+        if self.workrooms.has(from) {
+            return self.workrooms.handle(now, from, input);
+        }
         match input {
             Input::Opened(Dialect::Rendezvous(resume)) => self.open(now, from, resume),
-            Input::Opened(Dialect::Workrooms) => self.open(now, from, None),
+            Input::Opened(Dialect::Workrooms) => self.workrooms.open(from),
             Input::Text(text) => {
                 self.show_life(from);
                 self.hear(now, from, text);
@@ -119,16 +142,28 @@ impl Switchboard {
                 Some(Connection::Waiting { .. }) | None => {}
             }
         }
+        self.workrooms.handle_deadline(now);
     }
 
     /// When [`Self::handle_deadline`] is to be called next, if nothing else happens.
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|&(until, _)| until)
+        let own = self.timers.first().map(|&(until, _)| until);
+        own.into_iter().chain(self.workrooms.deadline()).min()
     }
 
     /// The next thing to do, until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outputs.pop_front().or_else(|| self.workrooms.poll_output())
+    }
+
+    /// How much is going on.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            registered: self.uids.len(),
+            sessions: self.sessions,
+            rooms: self.rooms.len(),
+            workrooms: self.workrooms.registered(),
+        }
     }
 
     fn open(&mut self, now: Instant, id: ConnectionId, resume: Option<&Resume>) {
@@ -146,11 +181,8 @@ impl Switchboard {
                 self.greet(now, from, text, timer);
             }
             Some(Connection::Waiting { said, .. }) => {
-                said.cost += text.len() + TEXT_COST;
-                if said.cost > SAID_LIMIT {
+                if said.keep(text).is_err() {
                     self.turn_away(from, Refusal::InvalidProtocol);
-                } else {
-                    said.texts.push(text.into());
                 }
             }
             Some(Connection::Registered { .. }) => self.hear_registered(from, text),
@@ -255,6 +287,7 @@ impl Switchboard {
         }
         self.put(from, Place::Session(other));
         self.put(other, Place::Session(from));
+        self.sessions += 1;
         self.send(from, &ServerLine::SessionOk);
     }
 
@@ -328,7 +361,11 @@ impl Switchboard {
                 self.uids.remove(&uid);
                 match place {
                     Place::Idle => {}
-                    Place::Session(other) => self.dismiss(other, CloseCode::Normal, ""),
+                    Place::Session(other) => {
+                        // Counted with the first of the two that goes.
+                        self.sessions -= usize::from(self.connections.contains_key(&other));
+                        self.dismiss(other, CloseCode::Normal, "");
+                    }
                     Place::Room(room) => self.leave(id, &uid, &room),
                 }
                 if let Some(Challenge { newcomer, until }) = challenge {
@@ -362,7 +399,7 @@ impl Switchboard {
     fn succeed(&mut self, newcomer: ConnectionId, uid: Arc<PeerUid>) {
         let Some(Connection::Waiting { said, .. }) = self.connections.remove(&newcomer) else { return };
         self.register(newcomer, uid);
-        for text in said.texts {
+        for text in said {
             self.hear_registered(newcomer, &text);
         }
     }
