@@ -14,6 +14,7 @@ mod life;
 mod limits;
 mod protocol;
 mod tls;
+mod workrooms;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
