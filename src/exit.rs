@@ -168,6 +168,7 @@ impl Exit {
         let hint = match error {
             SocketError::Unreachable(_) => "check the address and the network, and that `twocan serve` runs there",
             SocketError::NotRendezvous(_) => "check the address; `twocan serve` shows the right one",
+            SocketError::Restarts(_) => "try again in a moment",
             SocketError::Certificate(_) => "check the address and this machine's clock",
         };
         Self::hinting(Kind::Network, hint)

@@ -55,7 +55,7 @@ pub const DEFAULT_PORT: u16 = 8443;
 const SERVER_HEADER: &str = concat!("twocan/", env!("CARGO_PKG_VERSION"));
 
 /// How long connections get to say goodbye when the server stops.
-const FAREWELL: Duration = Duration::from_millis(500);
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Where a server listens and what it keeps.
 #[derive(Debug, Clone)]
@@ -190,7 +190,7 @@ impl Server {
         self.authority.as_ref()
     }
 
-    /// Closes every connection and stops; takes half a second at most, as dropping does.
+    /// Says goodbye on every connection and stops; takes two seconds at most, as dropping does.
     pub fn shutdown(self) {}
 }
 
