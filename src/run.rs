@@ -3,6 +3,7 @@
 pub mod bookmarks;
 pub mod devices;
 mod home;
+mod ice;
 pub mod serve;
 pub mod talk;
 mod tell;
@@ -19,7 +20,7 @@ use crate::{
     run::serve::SettingsError,
     screen::{self, Face},
     server::{self, ServerError},
-    socket::SocketError,
+    socket::{AuthorityError, SocketError},
 };
 
 /// How long devices may take to close when the program ends: 3 s.
@@ -96,6 +97,9 @@ pub enum Error {
         /// Why.
         source: SocketError,
     },
+    /// The authority that is to be trusted cannot be.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// There can be no media at all.
     #[error(transparent)]
     Media(#[from] MediaError),

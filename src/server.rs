@@ -277,8 +277,8 @@ impl Prepared {
             tokio::select! {
                 _ = stopped => {}
                 () = hub.keep_deadlines() => {}
-                () = hub.keep_alive() => {}
                 () = certificate.keep() => {}
+                () = hub.keep_alive() => {}
             }
             hub.close_all();
             let _ = tokio::time::timeout(FAREWELL, hub.emptied()).await;

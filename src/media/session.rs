@@ -9,7 +9,7 @@ use std::{
 use gstreamer as gst;
 
 use super::{
-    Event, MediaError, Options, complaint,
+    Event, MediaError, OfferedServers, Options, complaint,
     devices::{self, Ends},
     gate,
     peer::Peer,
@@ -40,6 +40,7 @@ const BACKLOG: usize = 256;
 
 pub(super) enum Command {
     Call(Connection, MediaCommand),
+    Offered(OfferedServers),
     Stop,
 }
 
@@ -74,6 +75,7 @@ impl Drop for LastWord {
 
 struct Worker {
     options: Options,
+    offered: OfferedServers,
     ends: Ends,
     gate: gate::Handle,
     events: Sender<Event>,
@@ -98,16 +100,23 @@ impl Worker {
         for notice in notices {
             let _ = events.try_send(Event::Notice(notice));
         }
-        let mut worker = Self { options, ends, gate, events, prepared: None, current: None, next: None };
+        let offered = OfferedServers::default();
+        let mut worker = Self { options, offered, ends, gate, events, prepared: None, current: None, next: None };
         worker.prepare()?;
         let _ = worker.events.try_send(Event::Ready(inventory));
         Ok(worker)
     }
 
     fn run(mut self, inbox: &Receiver<Command>) {
-        while let Ok(Command::Call(connection, command)) = inbox.recv() {
-            if let Err(error) = self.carry_out(&connection, command) {
-                let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
+        loop {
+            match inbox.recv() {
+                Ok(Command::Call(connection, command)) => {
+                    if let Err(error) = self.carry_out(&connection, command) {
+                        let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
+                    }
+                }
+                Ok(Command::Offered(servers)) => self.use_servers(servers),
+                Ok(Command::Stop) | Err(_) => break,
             }
         }
         self.close_all();
@@ -173,8 +182,22 @@ impl Worker {
         Ok(())
     }
 
+    /// The peer that is prepared knows the old ones.
+    fn use_servers(&mut self, servers: OfferedServers) {
+        if servers != self.offered {
+            self.offered = servers;
+            if self.prepared.take().is_some()
+                && let Err(error) = self.prepare()
+            {
+                tracing::warn!(%error, "no connection could be prepared");
+            }
+        }
+    }
+
     fn make_peer(&self, address: Option<IpAddr>) -> Result<Peer, MediaError> {
-        let options = Options { address, ..self.options.clone() };
+        let mut options = Options { address, ..self.options.clone() };
+        options.stun = options.stun.or_else(|| self.offered.stun.clone());
+        options.turn.extend(self.offered.turn.iter().map(|turn| turn.to_string()));
         Peer::new(&options, &self.ends, self.gate.passes(), &self.events)
     }
 
