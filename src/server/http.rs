@@ -208,7 +208,7 @@ pub(super) fn host(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The headers that every response has.
-async fn brand(mut response: Response) -> Response {
+pub(super) async fn brand(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         (header::SERVER, SERVER_HEADER),
