@@ -1,6 +1,8 @@
 // Both sides go by a TURN server alone, with the passwords that the server gives out.
 
 import assert from "node:assert/strict";
+import dgram from "node:dgram";
+import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -78,4 +80,19 @@ test("who need not go by the relay connects without it, and is told all the same
   const from = one.cursor;
   await talk(one, other);
   await one.wait("notice", ({ message }) => /TURN/.test(message), { from, within: TOLD_LIMIT });
+});
+
+test("a relay that does not answer is told of, too", limit, async (t) => {
+  const { scene, turn, ...options } = await relayed(t);
+  await turn.kill();
+  // Takes what comes, and says nothing: as a firewall would.
+  const mute = dgram.createSocket("udp4").bind(turn.port, "127.0.0.1");
+  scene.closers.push(() => mute.close());
+  await once(mute, "listening");
+  const { native } = await nativeAndPage(scene, options);
+  const from = native.cursor;
+  const { at } = await native.unpause();
+  const told = await native.wait("notice", ({ message }) => /TURN/.test(message), { from, within: 60_000 });
+  t.diagnostic(`told after ${(told.at - at).toFixed(0)} ms`);
+  assert.ok(told.at - at < TOLD_LIMIT);
 });
