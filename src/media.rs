@@ -51,6 +51,8 @@ pub struct Options {
     pub address: Option<IpAddr>,
     /// Go by a TURN server whatever else there is.
     pub relay_only: bool,
+    /// Who is at the other end.
+    pub far: Far,
 }
 
 /// The STUN and TURN servers that the rendezvous server offers. Not for printing: it holds passwords.
@@ -79,6 +81,16 @@ impl Offered {
             Err(mpsc::TrySendError::Disconnected(_)) => Err(NoMedia),
         }
     }
+}
+
+/// What kind of peer is at the other end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Far {
+    /// Another twocan, or its page: all sections in one bundle, with a data channel.
+    #[default]
+    Twocan,
+    /// A peer of any make: sound, pictures or both, in any order, bundled or not, and no data channel of ours.
+    Stock,
 }
 
 /// What the media tell.

@@ -8,7 +8,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::{Arc, mpsc},
     thread::JoinHandle,
@@ -25,16 +25,21 @@ use turn::Ice;
 
 mod addresses;
 mod certificate;
+mod figures;
 mod http;
 mod hub;
+mod life;
 mod limits;
+mod links;
 mod listen;
 mod metrics;
+mod origin;
 mod outbox;
 mod page;
 mod probe;
 mod settings;
 mod stream;
+mod ticket;
 mod turn;
 mod websocket;
 
@@ -125,6 +130,14 @@ pub enum ServerError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
+        source: io::Error,
+    },
+    /// The port for the figures alone cannot be had.
+    #[error("cannot show the figures at {address}: {source}")]
+    Figures {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
         source: io::Error,
     },
     /// The system refused something every server needs.
@@ -222,6 +235,7 @@ struct Prepared {
     listeners: Vec<TcpListener>,
     certificate: Arc<Certificate>,
     ice: Ice,
+    figures: Option<TcpListener>,
     settings: Settings,
     /// What the switchboard's secrets follow from.
     secret: [u8; 32],
@@ -232,9 +246,10 @@ struct Prepared {
 impl Prepared {
     fn new(options: &Options) -> Result<Self, ServerError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (listeners, port) = {
+        let ((listeners, port), figures) = {
             let _inside = runtime.enter();
-            listen::bind(&options.listen, options.port)?
+            let figures = options.settings.metrics.map(figures::bind).transpose()?;
+            (listen::bind(&options.listen, options.port)?, figures)
         };
         let network = addresses::reachable(&options.listen);
         let certificate = Certificate::new(&options.settings.tls, &options.state.join("server"), &network)?;
@@ -243,22 +258,27 @@ impl Prepared {
         let ice = Ice::new(&settings)?;
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
-        Ok(Self { runtime, listeners, certificate: Arc::new(certificate), ice, settings, secret, port, urls })
+        let certificate = Arc::new(certificate);
+        Ok(Self { runtime, listeners, certificate, figures, ice, settings, secret, port, urls })
     }
 
     /// The server's whole life.
     fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { runtime, listeners, certificate, ice, settings, secret, .. } = self;
+        let Self { runtime, listeners, certificate, figures, ice, settings, secret, .. } = self;
         runtime.block_on(async {
-            let hub = Arc::new(Hub::new(settings, secret));
+            let hub = Arc::new(Hub::new(settings, secret, listen::raise_file_limit()));
             let router = http::router(hub.clone(), certificate.routes().merge(ice.routes()));
             for listener in listeners {
-                spawn(listen::accept(listener, certificate.clone(), router.clone()));
+                spawn(listen::accept(listener, certificate.clone(), hub.clone(), router.clone()));
+            }
+            if let Some(listener) = figures {
+                spawn(figures::accept(listener, hub.clone()));
             }
             tokio::select! {
                 _ = stopped => {}
                 () = hub.keep_deadlines() => {}
                 () = certificate.keep() => {}
+                () = hub.keep_alive() => {}
             }
             hub.close_all();
             let _ = tokio::time::timeout(FAREWELL, hub.emptied()).await;
@@ -290,6 +310,14 @@ fn today() -> SystemTime {
 /// The IPv4 address in an IPv6 one that stands for it, else the address itself.
 fn plain(address: IpAddr) -> IpAddr {
     address.to_canonical()
+}
+
+/// What counts as one address where each may have only so many: of IPv6, the network that a home or a machine gets.
+fn network_of(address: IpAddr) -> IpAddr {
+    match plain(address) {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 /// The loopback address that a client on this machine tries first.

@@ -156,7 +156,10 @@ fn of_io(error: &std::io::Error) -> SocketError {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else is wrong with a certificate is rare, and said as it is")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else is wrong with a certificate is rare, and said as it is"
+)]
 fn of_certificate(why: &CertificateError) -> SocketError {
     let why = match why {
         CertificateError::UnknownIssuer => return SocketError::Untrusted,

@@ -25,7 +25,7 @@ mod tests;
 mod traffic;
 
 pub use limits::{HELLO_LIMIT, HOLDER_LIMIT, Limits, ROOM_LIMIT};
-pub use traffic::{CloseCode, ConnectionId, Dialect, Input, Output};
+pub use traffic::{Census, CloseCode, ConnectionId, Dialect, Input, Output};
 
 /// What keeping a text costs besides its bytes, so that empty ones count too: 32 bytes.
 const TEXT_COST: usize = 32;
@@ -46,6 +46,8 @@ pub struct Switchboard {
     /// By what the clients of some connections would take over from themselves.
     resumes: HashMap<ConnectionId, Resume>,
     outputs: VecDeque<Output>,
+    /// How many pairs are in a session.
+    sessions: usize,
 }
 
 #[derive(Debug)]
@@ -129,6 +131,11 @@ impl Switchboard {
     /// The next thing to do, until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// How much of everything there is.
+    pub fn census(&self) -> Census {
+        Census { rooms: self.rooms.len(), sessions: self.sessions, calls: 0 }
     }
 
     fn open(&mut self, now: Instant, id: ConnectionId, resume: Option<&Resume>) {
@@ -253,6 +260,7 @@ impl Switchboard {
         if !matches!(place, Place::Idle) || other == from {
             return self.refuse(from, Refusal::PeerBusy(callee));
         }
+        self.sessions += 1;
         self.put(from, Place::Session(other));
         self.put(other, Place::Session(from));
         self.send(from, &ServerLine::SessionOk);
@@ -328,7 +336,11 @@ impl Switchboard {
                 self.uids.remove(&uid);
                 match place {
                     Place::Idle => {}
-                    Place::Session(other) => self.dismiss(other, CloseCode::Normal, ""),
+                    Place::Session(other) => {
+                        // The other's place still names this one, which is gone when that is looked at.
+                        self.sessions -= usize::from(self.connections.contains_key(&other));
+                        self.dismiss(other, CloseCode::Normal, "");
+                    }
                     Place::Room(room) => self.leave(id, &uid, &room),
                 }
                 if let Some(Challenge { newcomer, until }) = challenge {

@@ -9,15 +9,17 @@ use std::{
 };
 
 use gstreamer::{self as gst, glib, prelude::*};
-use gstreamer_sdp::SDPMessage;
+use gstreamer_sdp::{SDPMessage, SDPMessageRef};
 use gstreamer_webrtc::{
-    WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCICEConnectionState, WebRTCICEGatheringState, WebRTCICETransportPolicy, WebRTCPeerConnectionState,
-    WebRTCRTPTransceiver, WebRTCSDPType, WebRTCSessionDescription,
+    WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCICEConnectionState, WebRTCICEGatheringState,
+    WebRTCICETransportPolicy, WebRTCPeerConnectionState, WebRTCRTPTransceiver, WebRTCSDPType, WebRTCSessionDescription,
 };
 
 use super::{
-    Event, MediaError, Options, capture,
-    description::{OFFERED, PayloadTypes, mids, parse, payload_types},
+    Event, Far, MediaError, Options, capture,
+    description::{
+        Layout, OFFERED, OFFERED_TO_STOCK, PayloadTypes, is_taken, mids, parse, payload_types, with_alternative,
+    },
     devices::Ends,
     gate::{Devices, Passes},
     identity::Identity,
@@ -62,6 +64,10 @@ pub(super) struct Peer {
     devices: Option<Devices>,
     channel: Arc<OnceLock<WebRTCDataChannel>>,
     identity: Identity,
+    far: Far,
+    layout: Layout,
+    /// Set once the far side takes what the sender sends; what is sent to nobody would be held for ever.
+    taken: [Flag; 2],
     /// The identification tags of the media sections, once they are described.
     mids: Arc<OnceLock<Vec<String>>>,
     /// How many candidates of the far side were taken.
@@ -74,6 +80,17 @@ impl Peer {
     /// Makes everything that does not depend on who offers: elements, chains, pads. No device is opened, no packet sent.
     pub(super) fn new(
         options: &Options,
+        ends: &Ends,
+        passes: &Passes,
+        events: &Sender<Event>,
+    ) -> Result<Self, MediaError> {
+        Self::laid_out(options, Layout::OFFERED, ends, passes, events)
+    }
+
+    /// The same for an answer to an offer of this layout.
+    pub(super) fn laid_out(
+        options: &Options,
+        layout: Layout,
         ends: &Ends,
         passes: &Passes,
         events: &Sender<Event>,
@@ -97,6 +114,9 @@ impl Peer {
             devices: Some(devices),
             channel: Arc::default(),
             identity,
+            far: options.far,
+            layout,
+            taken: Default::default(),
             mids: Arc::default(),
             candidates: 0,
             reporter: Reporter::new(events.clone()),
@@ -132,15 +152,19 @@ impl Peer {
 
     /// Makes an offer, tells it, and begins to look for ways to the far side.
     pub(super) fn offer(&self) -> Result<(), MediaError> {
-        let channel = self.create_data_channel()?;
-        listen_to_channel(&channel, &self.reporter, &self.identity);
-        let _ = self.channel.set(channel);
+        if self.far == Far::Twocan {
+            let channel = self.create_data_channel()?;
+            listen_to_channel(&channel, &self.reporter, &self.identity);
+            let _ = self.channel.set(channel);
+        } else {
+            self.offer_unbundled();
+        }
         self.describe(SdpType::Offer)
     }
 
     /// Answers an offer, with its payload types.
     pub(super) fn answer(&self, offer: &Sdp) -> Result<(), MediaError> {
-        let offer = parse(offer)?;
+        let offer = parse(offer, self.far)?;
         self.set_payload_types(payload_types(&offer));
         self.set_remote(WebRTCSDPType::Offer, offer)?;
         self.describe(SdpType::Answer)
@@ -148,7 +172,12 @@ impl Peer {
 
     /// Takes the answer to the own offer.
     pub(super) fn take_answer(&self, answer: &Sdp) -> Result<(), MediaError> {
-        self.set_remote(WebRTCSDPType::Answer, parse(answer)?)
+        let answer = parse(answer, self.far)?;
+        if self.far == Far::Stock {
+            self.set_payload_types(payload_types(&answer));
+        }
+        self.note_taken(&answer, ["sendrecv", "recvonly"]);
+        self.set_remote(WebRTCSDPType::Answer, answer)
     }
 
     /// Takes one of the far side's candidates, unless it is empty or hidden behind a name.
@@ -179,11 +208,22 @@ impl Peer {
             .and_then(|reply| reply.get::<WebRTCSessionDescription>(field).ok())
             .ok_or_else(|| MediaError::Negotiation(format!("no {field} was made")))?;
         let _ = self.mids.set(mids(description.sdp()));
+        if kind == SdpType::Answer {
+            self.note_taken(description.sdp(), ["sendrecv", "sendonly"]);
+        }
         let text = description.sdp().as_text().map_err(|error| MediaError::Negotiation(error.message.to_string()))?;
+        let is_for_stock = (kind, self.far) == (SdpType::Offer, Far::Stock);
+        let text = if is_for_stock { with_alternative(&text) } else { text.to_string() };
         let sdp = Sdp::try_from(text).map_err(|error| MediaError::Negotiation(error.to_string()))?;
         // Told first: candidates follow from the moment that it is set.
         self.reporter.tell(MediaEvent::Described(kind, sdp));
         self.negotiate("set-local-description", &[&description]).map(drop)
+    }
+
+    /// Takes note of what is to be sent: what an answer has going that way.
+    fn note_taken(&self, answer: &SDPMessageRef, ways: [&str; 2]) {
+        let taken = is_taken(answer, self.layout, ways);
+        self.taken.iter().zip(taken).for_each(|(flag, taken)| flag.set(taken));
     }
 
     fn set_remote(&self, kind: WebRTCSDPType, sdp: SDPMessage) -> Result<(), MediaError> {
@@ -229,16 +269,44 @@ impl Peer {
 
     #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
     fn link_senders(&self) -> Result<(), MediaError> {
-        self.set_payload_types(OFFERED);
-        for (chain, name) in self.senders.iter().zip(["sink_0", "sink_1"]) {
-            let pad = self.webrtc.request_pad_simple(name);
-            let pad = pad.ok_or_else(|| MediaError::Setup(format!("webrtcbin gives no {name}")))?;
-            chain.pad()?.link(&pad).map_err(|error| MediaError::Setup(format!("{name}: {error}")))?;
+        self.set_payload_types(if self.far == Far::Stock { OFFERED_TO_STOCK } else { OFFERED });
+        let sinks: Vec<_> =
+            self.layout.places().into_iter().map(|place| place.map(|at| format!("sink_{at}"))).collect();
+        // In the order of the sections, in which webrtcbin counts its transceivers.
+        let mut wanted: Vec<_> = self.senders.iter().zip(sinks).zip(&self.taken).collect();
+        wanted.sort_by(|((_, one), _), ((_, other), _)| one.cmp(other));
+        for ((chain, name), taken) in wanted {
+            let pad = chain.pad()?;
+            probe::pass_while(&pad, vec![taken.clone()]);
+            let Some(name) = name else { continue };
+            let sink = self.webrtc.request_pad_simple(&name);
+            let sink = sink.ok_or_else(|| MediaError::Setup(format!("webrtcbin gives no {name}")))?;
+            pad.link(&sink).map_err(|error| MediaError::Setup(format!("{name}: {error}")))?;
         }
-        if let Some(video) = self.webrtc.emit_by_name::<Option<WebRTCRTPTransceiver>>("get-transceiver", &[&1_i32]) {
-            video.set_property("do-nack", true);
-        }
+        self.set_retransmission(true);
         Ok(())
+    }
+
+    /// Offers every section by itself.
+    ///
+    /// The examples' own default answers nothing else: to a bundle it sends no sound, or nothing at all. Lost pictures are
+    /// not sent again then: webrtcbin 1.22 would give the number for that to two codecs, which browsers refuse.
+    fn offer_unbundled(&self) {
+        self.webrtc.set_property("bundle-policy", WebRTCBundlePolicy::None);
+        self.set_retransmission(false);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
+    fn set_retransmission(&self, on: bool) {
+        // Transceivers count in the order of their sections.
+        let at = match self.layout {
+            Layout { picture: None, .. } => return,
+            Layout { sound: Some(sound), picture: Some(picture) } => i32::from(sound < picture),
+            Layout { sound: None, picture: Some(_) } => 0,
+        };
+        if let Some(video) = self.webrtc.emit_by_name::<Option<WebRTCRTPTransceiver>>("get-transceiver", &[&at]) {
+            video.set_property("do-nack", on);
+        }
     }
 
     fn set_payload_types(&self, types: PayloadTypes) {
@@ -301,6 +369,7 @@ impl Peer {
                 WebRTCPeerConnectionState::Connected => {
                     connected.set(true);
                     in_doubt.set(false);
+                    reporter.tell(MediaEvent::Connected);
                 }
                 // What is sent may well arrive.
                 WebRTCPeerConnectionState::Disconnected => tell_doubt(&reporter, &in_doubt),

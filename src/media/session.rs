@@ -9,13 +9,15 @@ use std::{
 use gstreamer as gst;
 
 use super::{
-    Event, MediaError, OfferedServers, Options, complaint,
+    Event, Far, MediaError, OfferedServers, Options, complaint,
+    description::{layout, parse},
     devices::{self, Ends},
     gate,
     peer::Peer,
 };
 use crate::{
     call::{Connection, MediaCommand, MediaEvent},
+    negotiation::Sdp,
     rt::Sender,
 };
 
@@ -125,7 +127,10 @@ impl Worker {
     fn carry_out(&mut self, connection: &Connection, command: MediaCommand) -> Result<(), MediaError> {
         match command {
             MediaCommand::Offer => self.begin(connection)?.offer(),
-            MediaCommand::Answer(offer) => self.begin(connection)?.answer(&offer),
+            MediaCommand::Answer(offer) => {
+                self.shape(&offer)?;
+                self.begin(connection)?.answer(&offer)
+            }
             MediaCommand::TakeAnswer(answer) => self.peer(connection).map_or(Ok(()), |peer| peer.take_answer(&answer)),
             MediaCommand::AddCandidate(candidate) => {
                 self.peer(connection).into_iter().for_each(|peer| peer.add_candidate(&candidate));
@@ -199,6 +204,24 @@ impl Worker {
         options.stun = options.stun.or_else(|| self.offered.stun.clone());
         options.turn.extend(self.offered.turn.iter().map(|turn| turn.to_string()));
         Peer::new(&options, &self.ends, self.gate.passes(), &self.events)
+    }
+
+    /// Has the next peer be one that fits the offer, where offers may be of any shape.
+    fn shape(&mut self, offer: &Sdp) -> Result<(), MediaError> {
+        if self.options.far == Far::Twocan {
+            return Ok(());
+        }
+        let offer = parse(offer, Far::Stock)?;
+        let layout = layout(&offer);
+        let mut ends = self.ends.clone();
+        // Nothing is opened for a far side that has no place for it.
+        ends.microphone = ends.microphone.filter(|_| layout.sound.is_some());
+        ends.camera = ends.camera.filter(|_| layout.picture.is_some());
+        let address = self.address();
+        let options = Options { address, ..self.options.clone() };
+        let peer = Peer::laid_out(&options, layout, &ends, self.gate.passes(), &self.events)?;
+        self.prepared = Some((address, peer));
+        Ok(())
     }
 
     /// The only address to use, if there is one.

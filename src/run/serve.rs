@@ -41,7 +41,10 @@ fn announce(urls: &Urls, authority: Option<&LocalAuthority>, out: &mut impl Writ
         let LocalAuthority { name, fingerprint, .. } = authority;
         let (host, port, print) = (url.host_str().unwrap_or_default(), url.port_or_known_default(), &fingerprint[..59]);
         let port = port.unwrap_or_default();
-        writeln!(out, "Other devices warn of the certificate once, or not at all if you install \"{name}\" there, from")?;
+        writeln!(
+            out,
+            "Other devices warn of the certificate once, or not at all if you install \"{name}\" there, from"
+        )?;
         writeln!(out, "  http://{host}:{port}/ca  (only if its SHA-256 fingerprint begins {print})")?;
     }
     writeln!(out, "Press Ctrl-C to stop.")?;

@@ -183,7 +183,7 @@ impl Talk {
         self.screen.show(&screen::Event::Started {
             version: env!("CARGO_PKG_VERSION").into(),
             unix_ms: unix_now().as_secs_f64() * 1000.0,
-            conversation: self.bookmark.id.clone(),
+            conversation: Some(self.bookmark.id.clone()),
             name: self.bookmark.name.to_string(),
         });
         self.screen.show(&screen::Event::Server { url: self.home.page().to_string(), embedded: self.home.is_here() });

@@ -11,6 +11,8 @@ mod text;
 use histogram::Histogram;
 use text::{Kind, Text};
 
+use crate::switchboard::Dialect;
+
 /// The type of what [`Metrics::text`] gives: Prometheus' text format.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -82,6 +84,15 @@ pub(super) enum Cause {
     Links,
     /// The server stops.
     Stopping,
+}
+
+impl From<&Dialect<'_>> for Spoken {
+    fn from(dialect: &Dialect<'_>) -> Self {
+        match dialect {
+            Dialect::Rendezvous(_) => Self::Rendezvous,
+            Dialect::Workrooms => Self::Workrooms,
+        }
+    }
 }
 
 impl Spoken {

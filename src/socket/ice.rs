@@ -116,7 +116,10 @@ mod tests {
         let servers = parse(&format!("HTTP/1.1 200 OK\r\nx: y\r\n\r\n{body}")).unwrap();
         assert_eq!((servers.ice_servers.len(), servers.lifetime), (2, 60));
         let turn = &servers.ice_servers[1];
-        assert_eq!((turn.username.as_deref(), turn.credential.as_deref().map(String::as_str)), (Some("u"), Some("north")));
+        assert_eq!(
+            (turn.username.as_deref(), turn.credential.as_deref().map(String::as_str)),
+            (Some("u"), Some("north"))
+        );
         assert!(!format!("{servers:?}").contains("north"));
     }
 
@@ -124,7 +127,9 @@ mod tests {
     fn a_server_that_knows_nothing_of_it_offers_nothing() {
         let servers = parse("HTTP/1.1 404 Not Found\r\n\r\nThere is nothing at this address.\n").unwrap();
         assert!(servers.ice_servers.is_empty() && servers.lifetime > 0);
-        for bad in ["", "SSH-2.0", "HTTP/1.1 500 x\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n{}", "HTTP/1.1 200 OK\r\n\r\n<html>"] {
+        for bad in
+            ["", "SSH-2.0", "HTTP/1.1 500 x\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n{}", "HTTP/1.1 200 OK\r\n\r\n<html>"]
+        {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

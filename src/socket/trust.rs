@@ -67,9 +67,10 @@ fn config(server: &Origin, named: Option<&[CertificateDer<'static>]>) -> Result<
         .with_safe_default_protocol_versions()
         .map_err(|error| SocketError::Certificate(error.to_string()))?;
     let config = match named {
-        None if server.is_private() => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))).with_no_client_auth()
-        }
+        None if server.is_private() => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+            .with_no_client_auth(),
         None => builder.with_root_certificates(system()).with_no_client_auth(),
         Some(named) => {
             let mut roots = RootCertStore::clone(&system());
@@ -139,7 +140,9 @@ mod tests {
         let key = rcgen::KeyPair::generate().unwrap();
         let authority = rcgen::CertificateParams::new(vec!["a".to_owned()]).unwrap().self_signed(&key).unwrap();
         let two = format!("{}\n{}", authority.pem(), authority.pem());
-        for (content, count) in [(authority.pem().into_bytes(), 1), (authority.der().to_vec(), 1), (two.into_bytes(), 2)] {
+        for (content, count) in
+            [(authority.pem().into_bytes(), 1), (authority.der().to_vec(), 1), (two.into_bytes(), 2)]
+        {
             assert_eq!(authorities(&content).unwrap().len(), count);
         }
         for bad in [&b""[..], b"nonsense", key.serialize_pem().as_bytes(), &authority.der()[..40]] {

@@ -6,7 +6,7 @@ use super::*;
 
 /// A switchboard on a clock of its own, whose outputs read as text: `1: HELLO`, `1 ping`, `1 close 1000`.
 pub(super) struct Board {
-    switchboard: Switchboard,
+    pub(super) switchboard: Switchboard,
     pub(super) now: Instant,
 }
 
@@ -425,7 +425,7 @@ fn nothing_is_kept_of_those_who_left() {
     for id in [3, 1, 2, 4] {
         board.input(id, Input::Closed);
     }
-    let Switchboard { connections, uids, rooms, timers, resumes, outputs, limits: _ } = &board.switchboard;
+    let Switchboard { connections, uids, rooms, timers, resumes, outputs, limits: _, sessions } = &board.switchboard;
     assert!(connections.is_empty() && uids.is_empty() && rooms.is_empty() && timers.is_empty());
-    assert!(resumes.is_empty() && outputs.is_empty());
+    assert!(resumes.is_empty() && outputs.is_empty() && *sessions == 0);
 }

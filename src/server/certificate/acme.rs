@@ -194,7 +194,9 @@ impl Asking {
             Err(EventError::Order(error)) => {
                 let why = why(&error);
                 let seconds = self.retry.as_secs();
-                tracing::error!("no new certificate for {names}: {why}; trying again in {seconds} s. Port 443 of that name has to lead here");
+                tracing::error!(
+                    "no new certificate for {names}: {why}; trying again in {seconds} s. Port 443 of that name has to lead here"
+                );
             }
             Err(EventError::NewCertParse(error)) => {
                 tracing::error!("the new certificate for {names} is not usable: {error}");

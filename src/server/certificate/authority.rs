@@ -78,7 +78,9 @@ impl Authority {
     pub(super) fn vouches_for(&self, name: &str) -> bool {
         self.permitted.iter().any(|permitted| match (name.parse::<IpAddr>(), permitted.split_once('/')) {
             (Ok(address), Some((network, bits))) => is_within(address, network, bits),
-            (Err(_), None) => name.strip_suffix(permitted.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')),
+            (Err(_), None) => {
+                name.strip_suffix(permitted.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            }
             (Ok(_), None) | (Err(_), Some(_)) => false,
         })
     }
@@ -199,7 +201,8 @@ mod tests {
         for name in private.into_iter().chain(own).chain(names) {
             assert!(authority.vouches_for(name), "{name}");
         }
-        for name in ["203.0.113.6", "172.32.0.1", "11.0.0.1", "2001:db8::6", "8.8.8.8", "example.org", "notlocal", "a.localhos"]
+        for name in
+            ["203.0.113.6", "172.32.0.1", "11.0.0.1", "2001:db8::6", "8.8.8.8", "example.org", "notlocal", "a.localhos"]
         {
             assert!(!authority.vouches_for(name), "{name}");
         }

@@ -115,7 +115,10 @@ impl Files {
             }
         }
         if current.until <= today() && !std::mem::replace(&mut watch.told_of_end, true) {
-            tracing::error!("{}: the certificate has expired, and nobody has put a new one there", self.certificate.display());
+            tracing::error!(
+                "{}: the certificate has expired, and nobody has put a new one there",
+                self.certificate.display()
+            );
         }
     }
 }
@@ -246,9 +249,12 @@ mod tests {
             (&damaged, &key, c, |p| matches!(p, P::NotACertificate(_))),
             (&certificate, "", k, |p| matches!(p, P::NotAKey(_))),
             (&certificate, &certificate, k, |p| matches!(p, P::NotAKey(_))),
-            (&certificate, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----", k, |p| {
-                matches!(p, P::Encrypted)
-            }),
+            (
+                &certificate,
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----",
+                k,
+                |p| matches!(p, P::Encrypted),
+            ),
             (&other, &key, k, |p| matches!(p, P::Mismatch)),
             (&expired, &expired_key, c, |p| matches!(p, P::Expired)),
         ] {
@@ -269,7 +275,8 @@ mod tests {
         ] {
             let chain = chain(certificate.as_bytes()).unwrap();
             let key = private_key(key.as_bytes()).unwrap();
-            CertifiedKey::from_der(chain, key, &ring::default_provider()).unwrap_or_else(|error| panic!("{name}: {error}"));
+            CertifiedKey::from_der(chain, key, &ring::default_provider())
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
         }
     }
 
