@@ -31,7 +31,9 @@ fn a_named_authority_is_believed_and_from_then_on_no_other() {
     let (_home, line) = talks(&["--ca", &authority(&there)]);
     let (code, said) = line.end();
     assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("no authority that this machine trusts") && said.contains("hint: ") && said.contains("--ca FILE"));
+    assert!(
+        said.contains("no authority that this machine trusts") && said.contains("hint: ") && said.contains("--ca FILE")
+    );
 }
 
 #[test]
