@@ -193,6 +193,9 @@ impl Caller {
             | media::Event::Level { .. }
             | media::Event::Tone(_)
             | media::Event::Picture(_)
+            | media::Event::Heard(..)
+            | media::Event::Seen(..)
+            | media::Event::Tones(_)
             | media::Event::Notice(_) => {
                 tell::media(event).iter().for_each(|event| self.screen.show(event));
                 Ok(())
