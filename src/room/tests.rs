@@ -143,7 +143,7 @@ fn who_comes_registers_by_a_number_and_offers_to_everybody_who_is_there() {
     assert_eq!(world.lines(), ["ROOM tea"]);
     world.line("ROOM_OK 1 2");
     let media = world.media();
-    assert_eq!(media.iter().map(|(_, command)| command.clone()).collect::<Vec<_>>(), [MediaCommand::Offer; 2]);
+    assert_eq!(media.iter().map(|(_, command)| command.clone()).collect::<Vec<_>>(), vec![MediaCommand::Offer; 2]);
     let connection = media[1].0.clone();
     world.input(Input::Media(connection, MediaEvent::Described(SdpType::Offer, sdp())));
     let offer = Message::Description(SdpType::Offer, sdp());

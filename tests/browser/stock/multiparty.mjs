@@ -110,5 +110,6 @@ export function multiparty({ url, room, tone }) {
   };
   state.states = () => Object.fromEntries([...peers].map(([uid, peer]) => [uid, peer.connectionState]));
   state.leave = () => quit("left");
+  Object.assign(state, { context, peers });
   globalThis.stock = state;
 }
