@@ -26,6 +26,7 @@ use super::{
     playback,
     probe::{self, Flag},
     report::{self, Reporter},
+    sender::Sender as RtpSender,
 };
 use crate::{
     call::{Connection, MediaEvent},
@@ -53,13 +54,26 @@ const TEXT_LIMIT: usize = 8 * 1024;
 /// What may wait in the data channel for a far side that does not read: 64 KiB; then nothing more is said.
 const UNREAD_LIMIT: u64 = 64 * 1024;
 
+/// What a webrtcbin stands between.
+#[derive(Debug)]
+pub(super) struct Ways {
+    /// Where sound and pictures come from.
+    pub(super) senders: [RtpSender; 2],
+    /// Where the far side's sound goes.
+    pub(super) sound: gst::Pad,
+    /// Where its pictures go.
+    pub(super) picture: gst::Pad,
+    /// Sinks in the same pipeline that may fail, by name, and the flags that let their streams pass.
+    pub(super) outlets: Vec<(&'static str, Flag)>,
+}
+
 /// One connection, connected or not yet.
 #[derive(Debug)]
 pub(super) struct Peer {
     pipeline: gst::Pipeline,
     webrtc: gst::Element,
-    senders: [capture::Chain; 2],
-    /// Until the gate takes charge of them.
+    senders: [RtpSender; 2],
+    /// Until the gate takes charge of them; none if they are not this connection's own.
     devices: Option<Devices>,
     channel: Arc<OnceLock<WebRTCDataChannel>>,
     identity: Identity,
@@ -75,7 +89,8 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Makes everything that does not depend on who offers: elements, chains, pads. No device is opened, no packet sent.
+    /// A connection with devices of its own: makes everything that does not depend on who offers, elements, chains and
+    /// pads. No device is opened, no packet sent.
     pub(super) fn new(
         options: &Options,
         ends: &Ends,
@@ -93,23 +108,51 @@ impl Peer {
         passes: &Passes,
         events: &Sender<Event>,
     ) -> Result<Self, MediaError> {
-        let pipeline = gst::Pipeline::new();
-        // A device as clock would stop when the gate closes it.
-        pipeline.use_clock(Some(&gst::SystemClock::obtain()));
-        // Left to itself it would let the speaker wait for what is slowest in the whole pipeline: the own camera's encoder.
-        pipeline.set_latency(gst::ClockTime::from_mseconds(PLAYOUT_MS));
+        let pipeline = new_pipeline();
+        // Before the connection stands nothing is sent: it would pile up and go out in one burst.
+        let connected = Flag::default();
+        let (devices, ways) = make_chains(&pipeline, ends, passes, &connected, events)?;
+        let mut peer = Self::around(options, layout, pipeline, ways, connected, Reporter::new(events.clone()))?;
+        peer.devices = Some(devices);
+        Ok(peer)
+    }
+
+    /// A connection that shares its devices with others. What it sends and receives is timed as in a pipeline of this
+    /// base time, and laid out as this; `make` is given its pipeline, a flag that is set while it stands, and whom to tell what happens.
+    pub(super) fn sharing(
+        options: &Options,
+        layout: Layout,
+        base_time: gst::ClockTime,
+        events: &Sender<Event>,
+        make: impl FnOnce(&gst::Pipeline, &Flag, &Reporter) -> Result<Ways, MediaError>,
+    ) -> Result<Self, MediaError> {
+        let pipeline = new_pipeline();
+        pipeline.set_start_time(gst::ClockTime::NONE);
+        pipeline.set_base_time(base_time);
+        let connected = Flag::default();
+        let reporter = Reporter::new(events.clone());
+        let ways = make(&pipeline, &connected, &reporter)?;
+        Self::around(options, layout, pipeline, ways, connected, reporter)
+    }
+
+    fn around(
+        options: &Options,
+        layout: Layout,
+        pipeline: gst::Pipeline,
+        ways: Ways,
+        connected: Flag,
+        reporter: Reporter,
+    ) -> Result<Self, MediaError> {
         let webrtc = make_webrtcbin(options)?;
         let identity = Identity::default();
         webrtc.downcast_ref::<gst::Bin>().into_iter().for_each(|bin| identity.watch(bin));
         pipeline.add(&webrtc)?;
-        // Before the connection stands nothing is sent: it would pile up and go out in one burst.
-        let connected = Flag::default();
-        let devices = make_chains(&pipeline, ends, passes, &connected, events)?;
+        let Ways { senders, sound, picture, outlets } = ways;
         let peer = Self {
             pipeline,
             webrtc,
-            senders: [devices.microphone.clone(), devices.camera.clone()],
-            devices: Some(devices),
+            senders,
+            devices: None,
             channel: Arc::default(),
             identity,
             far: options.far,
@@ -117,11 +160,13 @@ impl Peer {
             taken: Default::default(),
             mids: Arc::default(),
             candidates: 0,
-            reporter: Reporter::new(events.clone()),
+            reporter,
         };
         peer.set_state(gst::State::Ready)?;
         peer.link_senders()?;
         peer.listen(connected);
+        peer.link_receivers(&sound, &picture);
+        report::listen(&peer.pipeline, &peer.reporter, outlets);
         peer.set_state(gst::State::Playing)?;
         Ok(peer)
     }
@@ -330,11 +375,6 @@ impl Peer {
             }
             None
         });
-        if let Some(devices) = &self.devices {
-            self.link_receivers(devices);
-            let outlets = [("speaker", devices.speaker.ready.clone()), ("window", devices.window.ready.clone())];
-            report::listen(&self.pipeline, &self.reporter, outlets);
-        }
     }
 
     fn watch_path(&self, connected: Flag) {
@@ -374,8 +414,8 @@ impl Peer {
         });
     }
 
-    fn link_receivers(&self, devices: &Devices) {
-        let (sound, picture) = (devices.speaker.entry.downgrade(), devices.window.entry.downgrade());
+    fn link_receivers(&self, sound: &gst::Pad, picture: &gst::Pad) {
+        let (sound, picture) = (sound.downgrade(), picture.downgrade());
         self.webrtc.connect_pad_added(move |_, pad| {
             if pad.direction() != gst::PadDirection::Src {
                 return;
@@ -406,6 +446,15 @@ impl Drop for Peer {
         }
         let _ = self.set_state(gst::State::Null);
     }
+}
+
+fn new_pipeline() -> gst::Pipeline {
+    let pipeline = gst::Pipeline::new();
+    // A device as clock would stop when the gate closes it.
+    pipeline.use_clock(Some(&gst::SystemClock::obtain()));
+    // Left to itself it would let the speaker wait for what is slowest in the whole pipeline: the own camera's encoder.
+    pipeline.set_latency(gst::ClockTime::from_mseconds(PLAYOUT_MS));
+    pipeline
 }
 
 fn make_webrtcbin(options: &Options) -> Result<gst::Element, MediaError> {
@@ -463,15 +512,16 @@ fn make_chains(
     passes: &Passes,
     connected: &Flag,
     events: &Sender<Event>,
-) -> Result<Devices, MediaError> {
+) -> Result<(Devices, Ways), MediaError> {
     let receiving = || vec![passes.open.clone()];
-    Ok(Devices {
-        pipeline: pipeline.downgrade(),
-        microphone: capture::Chain::sound(pipeline, ends.microphone.as_ref(), passes, connected)?,
-        camera: capture::Chain::picture(pipeline, ends.camera.as_ref(), passes, connected)?,
-        speaker: playback::Chain::sound(pipeline, ends.speaker.as_ref(), receiving(), events)?,
-        window: playback::Chain::picture(pipeline, ends.window.as_ref(), receiving(), events)?,
-    })
+    let microphone = capture::Chain::sound(pipeline, ends.microphone.as_ref(), passes, connected)?;
+    let camera = capture::Chain::picture(pipeline, ends.camera.as_ref(), passes, connected)?;
+    let senders = [RtpSender::sound(pipeline, &microphone.encoder)?, RtpSender::picture(pipeline, &camera.encoder)?];
+    let (speaker, sound) = playback::Chain::sound(pipeline, ends.speaker.as_ref(), receiving(), events)?;
+    let (window, picture) = playback::Chain::picture(pipeline, ends.window.as_ref(), receiving(), events)?;
+    let outlets = vec![("speaker", speaker.ready.clone()), ("window", window.ready.clone())];
+    let devices = Devices { pipeline: pipeline.downgrade(), microphone, camera, speaker, window };
+    Ok((devices, Ways { senders, sound, picture, outlets }))
 }
 
 fn tell_doubt(reporter: &Reporter, in_doubt: &Flag) {

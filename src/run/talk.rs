@@ -264,7 +264,13 @@ impl Talk {
                 tell::media(event).iter().for_each(|event| self.screen.show(event));
                 self.handle(Input::Equipped { microphone, camera })
             }
-            media::Event::Level { .. } | media::Event::Tone(_) | media::Event::Picture(_) | media::Event::Notice(_) => {
+            media::Event::Level { .. }
+            | media::Event::Tone(_)
+            | media::Event::Picture(_)
+            | media::Event::Notice(_)
+            | media::Event::Heard(..)
+            | media::Event::Seen(..)
+            | media::Event::Tones(_) => {
                 tell::media(event).iter().for_each(|event| self.screen.show(event));
                 Ok(())
             }

@@ -73,7 +73,11 @@ pub(super) fn media(event: media::Event) -> Option<Shown> {
             Shown::Picture { width, height, frames, red, green, blue }
         }
         media::Event::Notice(message) => Shown::Notice { message, hint: None },
-        media::Event::Unusable(_) | media::Event::Call(..) => return None,
+        media::Event::Unusable(_)
+        | media::Event::Call(..)
+        | media::Event::Heard(..)
+        | media::Event::Seen(..)
+        | media::Event::Tones(_) => return None,
     })
 }
 
