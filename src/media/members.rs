@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Event, MediaError, Options,
+    Event, Far, MediaError, Options,
     description::{Layout, layout, parse},
     gate,
     session::{Command, address, begin, spawn},
@@ -58,8 +58,8 @@ impl Worker {
         match command {
             MediaCommand::Offer => self.begin(connection, Layout::OFFERED)?.peer.offer(),
             MediaCommand::Answer(offer) => {
-                let layout = layout(&*parse(&offer, self.options.far)?);
-                self.begin(connection, layout)?.peer.answer(&offer)
+                let parsed = parse(&offer, Far::Stock)?;
+                self.begin(connection, layout(&parsed))?.peer.answer(&offer)
             }
             MediaCommand::TakeAnswer(answer) => {
                 self.member(connection).map_or(Ok(()), |member| member.peer.take_answer(&answer))
@@ -81,7 +81,7 @@ impl Worker {
     }
 
     fn begin(&mut self, connection: &Connection, layout: Layout) -> Result<&mut Member, MediaError> {
-        let options = Options { address: address(&self.options), ..self.options.clone() };
+        let options = Options { address: address(&self.options), far: Far::Stock, ..self.options.clone() };
         let member = self.studio.member(&options, layout)?;
         member.peer.assign(connection.clone());
         self.members.retain(|(of, _)| of != connection);

@@ -118,7 +118,7 @@ impl Peer {
     }
 
     /// A connection that shares its devices with others. What it sends and receives is timed as in a pipeline of this
-    /// base time; `make` is given its pipeline, a flag that is set while it stands, and whom to tell what happens.
+    /// base time, and laid out as this; `make` is given its pipeline, a flag that is set while it stands, and whom to tell what happens.
     pub(super) fn sharing(
         options: &Options,
         layout: Layout,
@@ -199,8 +199,7 @@ impl Peer {
             listen_to_channel(&channel, &self.reporter, &self.identity);
             let _ = self.channel.set(channel);
         } else {
-            // The examples' own default answers nothing else: to a bundle it sends no sound, or nothing at all.
-            self.webrtc.set_property("bundle-policy", WebRTCBundlePolicy::None);
+            self.offer_unbundled();
         }
         self.describe(SdpType::Offer)
     }
@@ -326,15 +325,30 @@ impl Peer {
             let sink = sink.ok_or_else(|| MediaError::Setup(format!("webrtcbin gives no {name}")))?;
             pad.link(&sink).map_err(|error| MediaError::Setup(format!("{name}: {error}")))?;
         }
-        let video = match self.layout {
-            Layout { picture: None, .. } => return Ok(()),
+        self.set_retransmission(true);
+        Ok(())
+    }
+
+    /// Offers every section by itself.
+    ///
+    /// The examples' own default answers nothing else: to a bundle it sends no sound, or nothing at all. Lost pictures are
+    /// not sent again then: webrtcbin 1.22 would give the number for that to two codecs, which browsers refuse.
+    fn offer_unbundled(&self) {
+        self.webrtc.set_property("bundle-policy", WebRTCBundlePolicy::None);
+        self.set_retransmission(false);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
+    fn set_retransmission(&self, on: bool) {
+        // Transceivers count in the order of their sections.
+        let at = match self.layout {
+            Layout { picture: None, .. } => return,
             Layout { sound: Some(sound), picture: Some(picture) } => i32::from(sound < picture),
             Layout { sound: None, picture: Some(_) } => 0,
         };
-        if let Some(video) = self.webrtc.emit_by_name::<Option<WebRTCRTPTransceiver>>("get-transceiver", &[&video]) {
-            video.set_property("do-nack", true);
+        if let Some(video) = self.webrtc.emit_by_name::<Option<WebRTCRTPTransceiver>>("get-transceiver", &[&at]) {
+            video.set_property("do-nack", on);
         }
-        Ok(())
     }
 
     fn set_payload_types(&self, types: PayloadTypes) {

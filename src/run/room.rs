@@ -10,7 +10,7 @@ use super::{
 use crate::{
     conversation::{Gate, LineState, Switch, Track},
     ids::RoomId,
-    media::{self, Far, Media, MediaError},
+    media::{self, Media, MediaError},
     network,
     rendezvous::{Resume, ServerLine},
     room::{Event, Input, Output, Room, Setup},
