@@ -172,6 +172,12 @@ pub struct Media {
     /// Send and receive sound and picture at this address of this machine only, rather than at all of them
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<IpAddr>,
+    /// Send and receive sound and picture by a TURN server only: the other side never learns your address
+    #[arg(long)]
+    pub relay_only: bool,
+    /// Trust the servers that this authority vouches for: a PEM or DER file, such as what a server gives at /ca
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
 }
 
 /// Where a server listens.

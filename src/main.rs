@@ -24,6 +24,7 @@ use twocan::{
     },
     screen::Face,
     server::{self, DEFAULT_PORT},
+    socket,
 };
 
 fn main() -> ExitCode {
@@ -117,6 +118,9 @@ fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, E
     let given = flags.turn.iter().map(|flag| Turn::from_flag(flag, password.as_deref(), &config.turn));
     let turn = if flags.turn.is_empty() { config.turn.clone() } else { given.collect::<Result<_, _>>()? };
     let stun = flags.stun.as_ref().or(config.stun.as_ref());
+    if let Some(authority) = flags.ca.as_ref().or(config.ca.as_ref()) {
+        socket::trust_also(authority)?;
+    }
     Ok(media::Options {
         microphone: choice(flags.mic.as_ref().or(config.microphone.as_ref())),
         camera: choice(flags.camera.as_ref().or(config.camera.as_ref())),
@@ -129,6 +133,7 @@ fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, E
         stun: stun.map(|server| server.address().to_owned()),
         turn: turn.iter().map(|server| server.address().to_string()).collect(),
         address: flags.address,
+        relay_only: flags.relay_only || config.relay_only,
         far: media::Far::Twocan,
     })
 }

@@ -4,6 +4,7 @@ pub mod bookmarks;
 pub mod call;
 pub mod devices;
 mod home;
+mod ice;
 pub mod room;
 pub mod serve;
 pub mod talk;
@@ -24,7 +25,7 @@ use crate::{
     screen::{self, Face},
     server::{self, ServerError},
     session::Failure,
-    socket::SocketError,
+    socket::{AuthorityError, SocketError},
 };
 
 /// How long devices may take to close when the program ends: 3 s.
@@ -101,6 +102,9 @@ pub enum Error {
         /// Why.
         source: SocketError,
     },
+    /// The authority that is to be trusted cannot be.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// A call came to nothing.
     #[error("no call with {peer}: {why}")]
     NoCall {

@@ -5,7 +5,8 @@ mod tell;
 use futures_util::{FutureExt, pin_mut, select_biased};
 
 use super::{
-    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, notice, random_bytes, random_id, unix_now,
+    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, notice, random_bytes, random_id,
+    unix_now,
 };
 use crate::{
     conversation::{Gate, LineState, Switch, Track},
@@ -79,7 +80,8 @@ impl Visit {
         let seed = u64::from_ne_bytes(random_bytes()?);
         let room = Room::new(Setup { room: name.clone(), seed });
         let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
-        let media = Media::start_room(media::Options { far: Far::Stock, ..media }, media_sender)?;
+        let media = Media::start_room(media, media_sender)?;
+        ice::keep_asking(&home, &media);
         let (socket_sender, socket_events) = rt::channel(SOCKET_BACKLOG);
         // One that waits stands for all that came meanwhile.
         let (network_sender, network_changes) = rt::channel(1);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use futures_util::{FutureExt, pin_mut, select_biased};
 
 use super::{
-    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, next_change, notice, random_bytes, random_id,
-    tell, unix_now,
+    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, next_change, notice, random_bytes,
+    random_id, tell, unix_now,
 };
 use crate::{
     bookmarks::{Bookmark, Bookmarks, Claim},
@@ -141,6 +141,7 @@ impl Talk {
         });
         let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
         let media = Media::start(media, media_sender)?;
+        ice::keep_asking(&home, &media);
         let (socket_sender, socket_events) = rt::channel(SOCKET_BACKLOG);
         // One that waits stands for all that came meanwhile.
         let (network_sender, network_changes) = rt::channel(1);

@@ -177,10 +177,12 @@ fn stopping(retry_after: Option<Duration>) -> Response {
 
 /// Says why nothing is served now, and when it may be.
 fn come_later(refusal: Refusal) -> Response {
-    let (status, why) = match refusal.cause {
-        Cause::AddressConnections => (StatusCode::TOO_MANY_REQUESTS, "Too many connections from this address.\n"),
-        Cause::AddressRate => (StatusCode::TOO_MANY_REQUESTS, "Too many connections at once from this address.\n"),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "The server is full.\n"),
+    let (status, why) = if refusal.cause == Cause::AddressConnections {
+        (StatusCode::TOO_MANY_REQUESTS, "Too many connections from this address.\n")
+    } else if refusal.cause == Cause::AddressRate {
+        (StatusCode::TOO_MANY_REQUESTS, "Too many connections at once from this address.\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "The server is full.\n")
     };
     let seconds = HeaderValue::from(refusal.retry_after.as_secs() + 1);
     let close = HeaderValue::from_static("close");

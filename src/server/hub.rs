@@ -20,7 +20,7 @@ use super::{
     outbox::{Item, Outbox},
     ticket::{Entrance, Ticket},
 };
-use crate::switchboard::{self, Census, ConnectionId, Dialect, Input, Output, Switchboard};
+use crate::switchboard::{self, Census, CloseCode, ConnectionId, Dialect, Input, Output, Switchboard};
 
 /// How long to sleep when nothing is due; any input that brings a deadline ends it.
 const NOTHING_DUE: Duration = Duration::from_secs(60 * 60);
@@ -239,7 +239,7 @@ impl State {
                 }
                 Output::Ping { to } => (to, Item::Ping),
                 Output::Close { to, code, reason } => {
-                    Cause::of_close(reason).into_iter().for_each(|cause| metrics.refused(cause));
+                    cause(code, reason).into_iter().for_each(|cause| metrics.refused(cause));
                     (to, Item::Close(code.into(), reason))
                 }
             };
@@ -257,6 +257,18 @@ impl State {
         let _ = outbox.push(Item::Close(1001, "the server stops")); // An overflow ends the connection as well.
     }
 }
+/// What a connection did that is closed thus, if it did anything.
+fn cause(code: CloseCode, reason: &str) -> Option<Cause> {
+    match (code, reason) {
+        (CloseCode::TooLarge, _) => Some(Cause::MessageSize),
+        (CloseCode::Protocol, "hello timeout") => Some(Cause::HelloTimeout),
+        (CloseCode::Protocol, "invalid peer uid") => Some(Cause::Name),
+        (CloseCode::Protocol, _) => Some(Cause::Protocol),
+        (CloseCode::Away, "no sign of life") => Some(Cause::PongTimeout),
+        (CloseCode::Normal | CloseCode::Away, _) => None,
+    }
+}
+
 /// The connection says too much.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooFast;
