@@ -72,12 +72,34 @@ pub struct Talk {
     /// on standard input cannot.
     #[arg(value_name = "NAME|ID|LINK|-")]
     pub what: Option<String>,
+    /// Where to meet, with what, and how it is shown.
+    #[command(flatten)]
+    pub means: Means,
+    /// Have the conversation here, and end it in the window on this machine where it is open
+    #[arg(long)]
+    pub take_over: bool,
+}
+
+/// Where to meet, with what, and how it is shown: the same for everything that calls.
+#[derive(Debug, Args)]
+pub struct Means {
     /// Meet at this server, rather than at one inside this program
     #[arg(long, value_name = "URL", conflicts_with_all = ["port", "listen"])]
     pub server: Option<Origin>,
     /// Where a server inside this program listens.
     #[command(flatten)]
     pub host: Host,
+    /// Devices and the ways to the other side.
+    #[command(flatten)]
+    pub media: Media,
+    /// Print one JSON event a line and take one JSON command a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Devices, and the ways that sound and picture take.
+#[derive(Debug, Clone, Args)]
+pub struct Media {
     /// What to speak into: part of a device's name, auto, test, test:HZ, or none
     #[arg(long, value_name = "NAME")]
     pub mic: Option<String>,
@@ -101,12 +123,6 @@ pub struct Talk {
     /// Send and receive sound and picture at this address of this machine only, rather than at all of them
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<IpAddr>,
-    /// Have the conversation here, and end it in the window on this machine where it is open
-    #[arg(long)]
-    pub take_over: bool,
-    /// Print one JSON event a line and take one JSON command a line
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Where a server listens.
@@ -231,8 +247,12 @@ mod tests {
         ];
         let talk = talk(&flags);
         assert_eq!(talk.what.as_deref(), Some("tim"));
-        assert_eq!((talk.host.port, talk.window, talk.json), (Some(0), Window::Test, true));
-        assert_eq!((talk.mic.as_deref(), talk.stun.is_some(), talk.turn.len()), (Some("test:440"), true, 1));
+        let means = talk.means;
+        assert_eq!((means.host.port, means.media.window, means.json), (Some(0), Window::Test, true));
+        assert_eq!(
+            (means.media.mic.as_deref(), means.media.stun.is_some(), means.media.turn.len()),
+            (Some("test:440"), true, 1)
+        );
     }
 
     #[test]

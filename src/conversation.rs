@@ -4,7 +4,7 @@
 //! [`Conversation::deadline`]. Everything that the two sides say by the server goes through a sealed [`Channel`]; the
 //! page's `conversation.js` is its twin.
 
-mod backoff;
+pub(crate) mod backoff;
 mod exchange;
 mod line;
 mod wish;

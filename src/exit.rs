@@ -6,7 +6,7 @@ use crate::{
     bookmarks::{BookmarkError, NameError, Trouble},
     config::ConfigError,
     run::Error,
-    server::ServerError,
+    server::{CertificateProblem, ServerError},
     socket::SocketError,
 };
 
@@ -128,8 +128,40 @@ impl Exit {
             ServerError::State { source, .. } if is_full(source) => Self::hinting(Kind::Files, "make room on the disk"),
             ServerError::State { .. } => Self::hinting(Kind::Files, SEE_FOLDER),
             ServerError::BadKey { .. } => Self::hinting(Kind::Files, "move that file away; a new key is made then"),
+            ServerError::TurnSecret { .. } => {
+                Self::hinting(Kind::Files, "put coturn's static-auth-secret there, alone on its line, with mode 600")
+            }
+            ServerError::Certificate { problem, .. } => Self::of_certificate(problem),
+            ServerError::Figures { .. } => {
+                Self::hinting(Kind::Network, "choose another address or port with --metrics")
+            }
             ServerError::System(_) => Self { kind: Kind::Internal, hint: None },
         }
+    }
+
+    fn of_certificate(problem: &CertificateProblem) -> Self {
+        let hint = match problem {
+            CertificateProblem::Unreadable(_) => "check the path, and that the user who runs the server may read it",
+            CertificateProblem::NotACertificate(_) | CertificateProblem::NotAKey(_) => {
+                "both are PEM files: --certificate with the chain, the server's own first, and --key with its private key"
+            }
+            CertificateProblem::Encrypted => "nobody is there to type its password: openssl pkey -in KEY -out NEWKEY",
+            CertificateProblem::Mismatch => {
+                "name the key that the certificate was made for; in the file the server's own certificate comes first"
+            }
+            CertificateProblem::Expired => "renew it, or have one got and renewed by --acme NAME",
+            CertificateProblem::NotYet => "check this machine's clock",
+            CertificateProblem::NotAPublicName(_) => {
+                return Self::hinting(
+                    Kind::Input,
+                    "name what the world finds this machine by, such as talk.example.org",
+                );
+            }
+            CertificateProblem::NotADirectory => {
+                return Self::hinting(Kind::Input, "leave out --acme-directory for Let's Encrypt");
+            }
+        };
+        Self::hinting(Kind::Files, hint)
     }
 
     fn of_socket(error: &SocketError) -> Self {
@@ -176,6 +208,10 @@ mod tests {
 
     fn server(kind: io::ErrorKind) -> Error {
         ServerError::State { path: "x".into(), source: io(kind) }.into()
+    }
+
+    fn certificate(problem: CertificateProblem) -> Error {
+        ServerError::Certificate { path: "x".into(), problem }.into()
     }
 
     fn socket(source: SocketError) -> Error {
@@ -229,6 +265,15 @@ mod tests {
         assert_means(server(io::ErrorKind::PermissionDenied), 5, "--state");
         assert_means(server(io::ErrorKind::StorageFull), 5, "room");
         assert_means(ServerError::BadKey { path: "x".into(), reason: "x".into() }, 5, "move");
+        let source = io(io::ErrorKind::NotFound);
+        assert_means(ServerError::TurnSecret { path: "x".into(), source }, 5, "static-auth-secret");
+        assert_means(certificate(CertificateProblem::Unreadable(io(io::ErrorKind::NotFound))), 5, "path");
+        assert_means(certificate(CertificateProblem::NotACertificate("x".into())), 5, "PEM");
+        assert_means(certificate(CertificateProblem::NotAKey("x".into())), 5, "PEM");
+        assert_means(certificate(CertificateProblem::Encrypted), 5, "openssl");
+        assert_means(certificate(CertificateProblem::Mismatch), 5, "made for");
+        assert_means(certificate(CertificateProblem::Expired), 5, "--acme");
+        assert_means(certificate(CertificateProblem::NotYet), 5, "clock");
         assert_means(BookmarkError::Trouble(Trouble::NotAFile { path: "x".into() }), 5, "move");
         let aside = Trouble::SetAside { path: "x".into(), aside: "y".into(), why: "z".into() };
         assert_means(BookmarkError::Trouble(aside), 5, "good copy");

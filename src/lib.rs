@@ -37,6 +37,8 @@ pub mod negotiation;
 pub mod pairing;
 pub mod rendezvous;
 pub mod seal;
+pub mod session;
+pub mod stock;
 pub mod switchboard;
 pub mod workrooms;
 

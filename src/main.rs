@@ -17,7 +17,7 @@ use twocan::{
     media::{self, Choice},
     rt,
     run::{
-        self, Error,
+        self, Error, Means,
         bookmarks::{Consent, Format},
         talk,
     },
@@ -82,37 +82,40 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
 }
 
 fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<talk::Options, Error> {
-    let face = if talk.json { Face::Json } else { Face::for_person() };
+    let claim = if talk.take_over { talk::Claiming::TakeOver } else { talk::Claiming::IfFree };
+    Ok(talk::Options { what: talk.what, claim, means: means(talk.means, common, started)? })
+}
+
+fn means(flags: cli::Means, common: &Common, started: Instant) -> Result<Means, Error> {
+    let face = if flags.json { Face::Json } else { Face::for_person() };
     // The screen belongs to the terminal face; a log would tear it.
     if face != Face::Terminal || !io::stderr().is_terminal() {
         log(common.verbose);
     }
     let config = settings(common)?;
-    let server::Options { listen, port, state, .. } = server_options(talk.host, &config, common)?;
-    let is_host = talk.host.port.is_some() || talk.host.listen.is_some();
-    let server = talk.server.clone().or_else(|| config.server.clone().filter(|_| !is_host));
-    let media = media_options(&talk, config)?;
-    let claim = if talk.take_over { talk::Claiming::TakeOver } else { talk::Claiming::IfFree };
-    Ok(talk::Options { what: talk.what, claim, server, listen, port, state, media, face, started })
+    let is_host = flags.host.port.is_some() || flags.host.listen.is_some();
+    let host = server_options(flags.host, &config, common)?;
+    let server = flags.server.or_else(|| config.server.clone().filter(|_| !is_host));
+    Ok(Means { server, host, media: media_options(&flags.media, config)?, face, started })
 }
 
-fn media_options(talk: &cli::Talk, config: Config) -> Result<media::Options, Error> {
+fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, Error> {
     let password = std::env::var("TWOCAN_TURN_PASSWORD").ok();
-    let flags = talk.turn.iter().map(|flag| Turn::from_flag(flag, password.as_deref(), &config.turn));
-    let turn = if talk.turn.is_empty() { config.turn.clone() } else { flags.collect::<Result<_, _>>()? };
-    let stun = talk.stun.as_ref().or(config.stun.as_ref());
+    let given = flags.turn.iter().map(|flag| Turn::from_flag(flag, password.as_deref(), &config.turn));
+    let turn = if flags.turn.is_empty() { config.turn.clone() } else { given.collect::<Result<_, _>>()? };
+    let stun = flags.stun.as_ref().or(config.stun.as_ref());
     Ok(media::Options {
-        microphone: choice(talk.mic.as_ref().or(config.microphone.as_ref())),
-        camera: choice(talk.camera.as_ref().or(config.camera.as_ref())),
-        speaker: choice(talk.speaker.as_ref().or(config.speaker.as_ref())),
-        window: match talk.window {
+        microphone: choice(flags.mic.as_ref().or(config.microphone.as_ref())),
+        camera: choice(flags.camera.as_ref().or(config.camera.as_ref())),
+        speaker: choice(flags.speaker.as_ref().or(config.speaker.as_ref())),
+        window: match flags.window {
             cli::Window::Auto => Choice::Auto,
             cli::Window::Test => Choice::Test(None),
             cli::Window::None => Choice::None,
         },
         stun: stun.map(|server| server.address().to_owned()),
         turn: turn.iter().map(|server| server.address().to_string()).collect(),
-        address: talk.address,
+        address: flags.address,
     })
 }
 

@@ -96,6 +96,50 @@ impl std::fmt::Debug for Candidate {
     }
 }
 
+/// What two peers of any make say to each other about media: JSON with one outer key, `sdp` or `ice`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// An offer or an answer.
+    Description(SdpType, Sdp),
+    /// Where a side may be reached.
+    Candidate(Candidate),
+}
+
+/// A message as it is spelled.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Spelled {
+    Sdp {
+        #[serde(rename = "type")]
+        kind: SdpType,
+        sdp: Sdp,
+    },
+    Ice(Candidate),
+}
+
+impl Message {
+    /// Reads what a far side says, whatever else stands in it; `None` is what nobody need understand.
+    pub fn parse(text: &str) -> Option<Self> {
+        let outer: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
+        let known = outer.into_iter().find(|(key, _)| matches!(key.as_str(), "sdp" | "ice"));
+        let spelled = serde_json::from_value(serde_json::Value::Object([known?].into_iter().collect()));
+        Some(match spelled.ok()? {
+            Spelled::Sdp { kind, sdp } => Self::Description(kind, sdp),
+            Spelled::Ice(candidate) => Self::Candidate(candidate),
+        })
+    }
+}
+
+impl std::fmt::Display for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let spelled = match self.clone() {
+            Self::Description(kind, sdp) => Spelled::Sdp { kind, sdp },
+            Self::Candidate(candidate) => Spelled::Ice(candidate),
+        };
+        f.write_str(&serde_json::to_string(&spelled).map_err(|_| std::fmt::Error)?)
+    }
+}
+
 fn index<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -134,6 +178,43 @@ mod tests {
         }
         for text in [r#"{"candidate":"c","sdpMLineIndex":-1}"#, r#"{"candidate":"c","sdpMLineIndex":"x"}"#, "{}"] {
             assert!(serde_json::from_str::<Candidate>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_spelled_as_every_peer_reads_it() {
+        let sdp = Sdp::try_from("v=0\r\na=fingerprint:sha-256 AB\r\n".to_owned()).expect("a description");
+        let offer = Message::Description(SdpType::Offer, sdp);
+        let text = r#"{"sdp":{"type":"offer","sdp":"v=0\r\na=fingerprint:sha-256 AB\r\n"}}"#;
+        assert_eq!(offer.to_string(), text);
+        assert_eq!(Message::parse(text), Some(offer));
+        let candidate = Candidate { candidate: "candidate:1".into(), mid: Some("video0".into()), m_line_index: 1 };
+        let text = r#"{"ice":{"candidate":"candidate:1","sdpMid":"video0","sdpMLineIndex":1}}"#;
+        assert_eq!(Message::Candidate(candidate.clone()).to_string(), text);
+        assert_eq!(Message::parse(text), Some(Message::Candidate(candidate)));
+    }
+
+    #[test]
+    fn what_else_stands_in_a_message_does_not_matter_and_what_is_none_is_nothing() {
+        for text in [
+            r#"{"ice":{"candidate":"c","sdpMLineIndex":"2","sdpMid":null,"usernameFragment":"u"},"from":"x"}"#,
+            r#"{"a":[],"ice":{"sdpMLineIndex":2,"candidate":"c"}}"#,
+        ] {
+            let candidate = Candidate { candidate: "c".into(), mid: None, m_line_index: 2 };
+            assert_eq!(Message::parse(text), Some(Message::Candidate(candidate)), "{text}");
+        }
+        for text in [
+            "",
+            "OFFER_REQUEST",
+            "{}",
+            "[]",
+            r#"{"sdp":null}"#,
+            r#"{"ice":null}"#,
+            r#"{"sdp":{"type":"pranswer","sdp":"v=0\na=fingerprint:x y"}}"#,
+            r#"{"sdp":{"type":"offer","sdp":"v=0"}}"#,
+            r#"{"msg":"hello"}"#,
+        ] {
+            assert_eq!(Message::parse(text), None, "{text}");
         }
     }
 

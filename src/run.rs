@@ -2,8 +2,12 @@
 
 pub mod bookmarks;
 pub mod devices;
+mod home;
 pub mod serve;
 pub mod talk;
+mod tell;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 
@@ -11,11 +15,33 @@ use crate::{
     bookmarks::{BookmarkError, NameError},
     config::{ConfigError, IceError},
     invite::{LinkError, Origin},
-    media::MediaError,
+    media::{self, MediaError},
     run::serve::SettingsError,
-    server::ServerError,
+    screen::{self, Face},
+    server::{self, ServerError},
     socket::SocketError,
 };
+
+/// How long devices may take to close when the program ends: 3 s.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+/// Events of the media that wait to be looked at: 4096, some 30 s of everything they tell; more are lost.
+const MEDIA_BACKLOG: usize = 4096;
+/// Lines of the server that wait to be looked at: 16; then it is not read from.
+const SOCKET_BACKLOG: usize = 16;
+
+/// Where to meet, what to be heard and seen with, and how it is shown: the same for everything that calls.
+pub struct Means {
+    /// The server to meet at; nothing for the one that is known, or one inside this program.
+    pub server: Option<Origin>,
+    /// How a server inside this program runs.
+    pub host: server::Options,
+    /// Devices, STUN and TURN.
+    pub media: media::Options,
+    /// How to show it.
+    pub face: Face,
+    /// When the program began.
+    pub started: Instant,
+}
 
 /// Why a command ended without doing what it is for.
 #[derive(Debug, Error)]
@@ -79,4 +105,23 @@ pub enum Error {
     /// The terminal, a thread or a clock failed.
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
+}
+
+fn notice(message: String) -> screen::Event {
+    screen::Event::Notice { message, hint: None }
+}
+
+fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::System(std::io::Error::other(error)))?;
+    Ok(bytes)
+}
+
+fn random_id() -> Result<u128, Error> {
+    random_bytes().map(u128::from_ne_bytes)
+}
+
+#[expect(clippy::disallowed_methods, reason = "when something was is for people, by the wall clock")]
+fn unix_now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

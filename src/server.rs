@@ -8,7 +8,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::{Arc, mpsc},
     thread::JoinHandle,
@@ -21,21 +21,29 @@ use url::Url;
 
 use certificate::Certificate;
 use hub::Hub;
+use turn::Ice;
 
 mod addresses;
 mod certificate;
+mod figures;
 mod http;
 mod hub;
+mod life;
 mod limits;
+mod links;
 mod listen;
 mod metrics;
+mod origin;
 mod outbox;
 mod page;
 mod probe;
 mod settings;
 mod stream;
+mod ticket;
+mod turn;
 mod websocket;
 
+pub use certificate::{CertificateProblem, LocalAuthority};
 pub use limits::Limits;
 pub use probe::is_twocan;
 pub use settings::{Origins, Settings, Tls, Turn};
@@ -108,6 +116,30 @@ pub enum ServerError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The certificate that was named, its key, or what is to be asked for, is not usable.
+    #[error("cannot use {}: {problem}", path.display())]
+    Certificate {
+        /// The file, or the setting.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: CertificateProblem,
+    },
+    /// The file with the secret that TURN servers share is not usable.
+    #[error("cannot read the TURN secret in {}: {source}", path.display())]
+    TurnSecret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// The port for the figures alone cannot be had.
+    #[error("cannot show the figures at {address}: {source}")]
+    Figures {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system refused something every server needs.
     #[error("the server cannot start: {0}")]
     System(#[from] io::Error),
@@ -118,6 +150,7 @@ pub enum ServerError {
 pub struct Server {
     port: u16,
     urls: Urls,
+    authority: Option<LocalAuthority>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -129,16 +162,17 @@ impl Server {
         let (report, reported) = mpsc::channel();
         let thread = run_in_thread(move || match Prepared::new(&options) {
             Ok(prepared) => {
-                let _ = report.send(Ok((prepared.port, prepared.urls.clone()))); // Whoever started it waits for this.
+                let authority = prepared.certificate.authority();
+                let _ = report.send(Ok((prepared.port, prepared.urls.clone(), authority))); // Whoever started it waits for this.
                 prepared.run(stopped);
             }
             Err(error) => {
                 let _ = report.send(Err(error));
             }
         })?;
-        let (port, urls) = reported.recv().map_err(io::Error::other)??;
+        let (port, urls, authority) = reported.recv().map_err(io::Error::other)??;
         tracing::info!(port, "the server is up");
-        Ok(Self { port, urls, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { port, urls, authority, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The port it listens on.
@@ -149,6 +183,11 @@ impl Server {
     /// Where it is reached.
     pub fn urls(&self) -> &Urls {
         &self.urls
+    }
+
+    /// The authority that other devices may be told to trust, if the certificate is of this machine's own making.
+    pub fn authority(&self) -> Option<&LocalAuthority> {
+        self.authority.as_ref()
     }
 
     /// Closes every connection and stops; takes half a second at most, as dropping does.
@@ -195,6 +234,8 @@ struct Prepared {
     runtime: Runtime,
     listeners: Vec<TcpListener>,
     certificate: Arc<Certificate>,
+    ice: Ice,
+    figures: Option<TcpListener>,
     settings: Settings,
     /// What the switchboard's secrets follow from.
     secret: [u8; 32],
@@ -205,30 +246,39 @@ struct Prepared {
 impl Prepared {
     fn new(options: &Options) -> Result<Self, ServerError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (listeners, port) = {
+        let ((listeners, port), figures) = {
             let _inside = runtime.enter();
-            listen::bind(&options.listen, options.port)?
+            let figures = options.settings.metrics.map(figures::bind).transpose()?;
+            (listen::bind(&options.listen, options.port)?, figures)
         };
         let network = addresses::reachable(&options.listen);
-        let certificate = Certificate::load_or_make(&options.state.join("server"), &network)?;
+        let certificate = Certificate::new(&options.settings.tls, &options.state.join("server"), &network)?;
         let urls = Urls::new(&options.listen, &network, port)?;
         let settings = options.settings.clone();
+        let ice = Ice::new(&settings)?;
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
-        Ok(Self { runtime, listeners, certificate: Arc::new(certificate), settings, secret, port, urls })
+        let certificate = Arc::new(certificate);
+        Ok(Self { runtime, listeners, certificate, figures, ice, settings, secret, port, urls })
     }
 
     /// The server's whole life.
     fn run(self, stopped: oneshot::Receiver<()>) {
-        let Self { runtime, listeners, certificate, settings, secret, .. } = self;
+        let Self { runtime, listeners, certificate, figures, ice, settings, secret, .. } = self;
         runtime.block_on(async {
-            let hub = Arc::new(Hub::new(settings, secret));
+            let hub = Arc::new(Hub::new(settings, secret, listen::raise_file_limit()));
+            let router = http::router(hub.clone(), certificate.routes().merge(ice.routes()));
             for listener in listeners {
-                spawn(listen::accept(listener, certificate.clone(), hub.clone()));
+                spawn(listen::accept(listener, certificate.clone(), hub.clone(), router.clone()));
+            }
+            if let Some(listener) = figures {
+                spawn(figures::accept(listener, hub.clone()));
             }
             tokio::select! {
                 _ = stopped => {}
                 () = hub.keep_deadlines() => {}
+                () = certificate.keep() => {}
+                () = hub.keep_alive() => {}
             }
             hub.close_all();
             let _ = tokio::time::timeout(FAREWELL, hub.emptied()).await;
@@ -260,6 +310,14 @@ fn today() -> SystemTime {
 /// The IPv4 address in an IPv6 one that stands for it, else the address itself.
 fn plain(address: IpAddr) -> IpAddr {
     address.to_canonical()
+}
+
+/// What counts as one address where each may have only so many: of IPv6, the network that a home or a machine gets.
+fn network_of(address: IpAddr) -> IpAddr {
+    match plain(address) {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 /// The loopback address that a client on this machine tries first.

@@ -32,7 +32,7 @@ use said::Said;
 use workrooms::Workrooms;
 
 pub use limits::{HELLO_LIMIT, HOLDER_LIMIT, Limits, ROOM_LIMIT};
-pub use traffic::{CloseCode, ConnectionId, Dialect, Input, Output};
+pub use traffic::{Census, CloseCode, ConnectionId, Dialect, Input, Output};
 
 /// The state of all connections; see the module.
 #[derive(Debug)]
@@ -46,23 +46,10 @@ pub struct Switchboard {
     timers: BTreeSet<(Instant, ConnectionId)>,
     /// By what the clients of some connections would take over from themselves.
     resumes: HashMap<ConnectionId, Resume>,
-    /// How many sessions stand.
-    sessions: usize,
     workrooms: Workrooms,
     outputs: VecDeque<Output>,
-}
-
-/// How much is going on, for whoever watches the server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Connections that hold a uid.
-    pub registered: usize,
-    /// Sessions between two of them.
-    pub sessions: usize,
-    /// Rooms with somebody in them.
-    pub rooms: usize,
-    /// Workrooms clients that hold a sessionid.
-    pub workrooms: usize,
+    /// How many pairs are in a session.
+    sessions: usize,
 }
 
 #[derive(Debug)]
@@ -99,9 +86,9 @@ impl Switchboard {
             rooms: HashMap::new(),
             timers: BTreeSet::new(),
             resumes: HashMap::new(),
-            sessions: 0,
             workrooms: Workrooms::new(limits, secret),
             outputs: VecDeque::new(),
+            sessions: 0,
         }
     }
 
@@ -156,14 +143,9 @@ impl Switchboard {
         self.outputs.pop_front().or_else(|| self.workrooms.poll_output())
     }
 
-    /// How much is going on.
-    pub fn counts(&self) -> Counts {
-        Counts {
-            registered: self.uids.len(),
-            sessions: self.sessions,
-            rooms: self.rooms.len(),
-            workrooms: self.workrooms.registered(),
-        }
+    /// How much of everything there is.
+    pub fn census(&self) -> Census {
+        Census { rooms: self.rooms.len(), sessions: self.sessions, calls: self.workrooms.calls() }
     }
 
     fn open(&mut self, now: Instant, id: ConnectionId, resume: Option<&Resume>) {
@@ -285,9 +267,9 @@ impl Switchboard {
         if !matches!(place, Place::Idle) || other == from {
             return self.refuse(from, Refusal::PeerBusy(callee));
         }
+        self.sessions += 1;
         self.put(from, Place::Session(other));
         self.put(other, Place::Session(from));
-        self.sessions += 1;
         self.send(from, &ServerLine::SessionOk);
     }
 
@@ -362,7 +344,7 @@ impl Switchboard {
                 match place {
                     Place::Idle => {}
                     Place::Session(other) => {
-                        // Counted with the first of the two that goes.
+                        // The other's place still names this one, which is gone when that is looked at.
                         self.sessions -= usize::from(self.connections.contains_key(&other));
                         self.dismiss(other, CloseCode::Normal, "");
                     }

@@ -3,6 +3,7 @@
 import { arrive } from "./arrival.js";
 import { Capture } from "./capture.js";
 import { Conversation } from "./conversation.js";
+import { IceServers } from "./ice.js";
 import { newId } from "./ids.js";
 import { bookmark } from "./invite.js";
 import { KeysUnavailable, loadKeys, makeKeys, saveKeys } from "./keys.js";
@@ -16,7 +17,7 @@ import { Socket, socketUrl } from "./socket.js";
 import * as store from "./store.js";
 import { takeConversation } from "./tabs.js";
 import { draw, drawLevel, listen, play, setSound } from "./view.js";
-import { deviceWords, endingWords, notKept, soundWords, suspicionWords } from "./words.js";
+import { deviceWords, endingWords, notKept, soundWords, suspicionWords, turnRefused } from "./words.js";
 
 /** How often levels are drawn while something is open, in milliseconds. */
 const LEVEL_EVERY = 50;
@@ -43,6 +44,7 @@ class Page {
     this.meters = new Meters();
     this.meterOf = { own: null, far: null };
     this.silence = new Silence();
+    this.ice = new IceServers();
     this.capture = new Capture({
       changed: (kind, track) => this.captured(kind, track),
       failed: (kind, error) => {
@@ -78,6 +80,7 @@ class Page {
     this.watch();
     this.handle({ type: alone ? "wake" : "letGo" });
     if (alone && far) this.resume();
+    this.ice.current();
     this.certificate = await makeCertificate();
   }
 
@@ -268,8 +271,10 @@ class Page {
     const peer = new Peer({
       connection,
       certificate: this.certificate,
+      ice: this.ice,
       tell: (event) => this.handle({ type: "media", connection, event }),
       received: (kind, track) => this.received(peer, kind, track),
+      refused: () => this.warn(turnRefused),
     });
     if (this.peer && connection.generation > 0) this.next = peer;
     else this.usePeer(peer);

@@ -6,6 +6,9 @@ const CHANNEL = "calling-3.0";
 /** How many bytes may wait for a far side that does not read: 64 KiB. */
 const UNREAD_LIMIT = 64 * 1024;
 
+/** No STUN and no TURN servers. */
+const NO_ICE = { servers: [], current: async () => [] };
+
 /** The key with which this page's calls are secured: made once, ahead of the first call. */
 export function makeCertificate() {
   return RTCPeerConnection.generateCertificate({ name: "ECDSA", namedCurve: "P-256" });
@@ -14,20 +17,22 @@ export function makeCertificate() {
 export class Peer {
   /**
    * `connection` says which one of which call it is, `{ sessid, generation }`. `tell(event)` hears what happens, as the
-   * call takes it; `received(kind, track)` gets the far side's tracks, once each.
+   * call takes it; `received(kind, track)` gets the far side's tracks, once each. `ice` tells which STUN and TURN servers
+   * to use; `refused()` is called when one of the latter does not take its password.
    */
-  constructor({ connection, certificate, iceServers = [], tell, received }) {
-    this.connection = connection;
+  constructor({ connection, certificate, ice = NO_ICE, tell, received, refused = () => {} }) {
+    Object.assign(this, { connection, ice });
     this.tell = (type, fields) => tell({ type, ...fields });
     this.received = received;
     this.farTracks = { audio: null, video: null };
     this.senders = { audio: null, video: null };
     this.tracks = { audio: null, video: null };
-    this.pc = new RTCPeerConnection({ certificates: certificate ? [certificate] : [], iceServers });
+    this.pc = new RTCPeerConnection({ certificates: certificate ? [certificate] : [], iceServers: ice.servers });
     this.described = new Promise((resolve) => (this.setDescribed = resolve));
     this.pc.onicecandidate = ({ candidate }) => this.found(candidate);
     this.pc.onconnectionstatechange = () => this.connectionChanged();
     this.pc.ondatachannel = ({ channel }) => this.useChannel(channel);
+    this.pc.onicecandidateerror = ({ url, errorCode }) => isRefusal(url, errorCode) && refused();
     this.pc.ontrack = ({ receiver, track }) => this.gotTrack(receiver, track);
   }
 
@@ -41,6 +46,7 @@ export class Peer {
     const stream = new MediaStream();
     for (const kind of ["audio", "video"]) this.useSender(this.pc.addTransceiver(kind, { streams: [stream] }));
     await this.attempt(async () => {
+      await this.findServers();
       await this.pc.setLocalDescription();
       this.describe();
     });
@@ -55,9 +61,16 @@ export class Peer {
         transceiver.sender.setStreams?.(stream);
         this.useSender(transceiver);
       }
+      await this.findServers();
       await this.pc.setLocalDescription();
       this.describe();
     });
+  }
+
+  /** Passwords run out; so the servers are asked for just before they are used. */
+  async findServers() {
+    const iceServers = await this.ice.current();
+    if (this.pc.signalingState !== "closed") this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers });
   }
 
   acceptAnswer(sdp) {
@@ -140,6 +153,11 @@ export class Peer {
     else if ("playoutDelayHint" in receiver) receiver.playoutDelayHint = 0;
     this.received(track.kind, track);
   }
+}
+
+/** Whether a TURN server answered, and would not: 401 for a wrong password, 701 only if there was no answer at all. */
+function isRefusal(url, code) {
+  return /^turns?:/.test(url) && code >= 400 && code < 700;
 }
 
 /** Asks the far side for 10 ms of sound a packet, half of what is usual: that much less is waited for. */

@@ -123,3 +123,7 @@ export const obstacles = {
 export function offlineWords(seconds) {
   return { text: "The server does not answer. Trying again", aside: seconds > 0 ? ` in ${seconds} s.` : "…" };
 }
+
+/** What to say when no relay is to be had. */
+export const turnRefused =
+  "The relay (TURN server) does not take this server's password, so some networks cannot be crossed. Whoever runs the server has to correct its turn-secret-file.";

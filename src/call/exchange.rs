@@ -87,6 +87,8 @@ pub enum MediaEvent {
     Described(SdpType, Sdp),
     /// A candidate of this side was found.
     Candidate(Candidate),
+    /// Sound and pictures can go both ways, to nobody but whom the far side's description names.
+    Connected,
     /// The data channel is open.
     DataOpen,
     /// The far side said this on the data channel.

@@ -17,6 +17,7 @@ impl Call {
         match event {
             MediaEvent::Described(kind, sdp) => self.described(now, connection, kind, sdp),
             MediaEvent::Candidate(candidate) => self.found(connection, candidate),
+            MediaEvent::Connected => {} // The data channel follows, and counts.
             MediaEvent::DataOpen if is_next => self.data_open(now, connection),
             MediaEvent::DataOpen => self.out_of_turn("data channel"),
             MediaEvent::DataText(text) => self.data_text(now, connection, &text),

@@ -15,14 +15,14 @@ const JITTER: f64 = 0.2;
 
 /// The waits between attempts, growing with their number and with the age of the loss.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     attempts: u32,
     since: Option<Instant>,
 }
 
 impl Backoff {
     /// When to try next, after one more loss or failure at `now`.
-    pub(super) fn next(&mut self, now: Instant, random: &mut fastrand::Rng) -> Instant {
+    pub(crate) fn next(&mut self, now: Instant, random: &mut fastrand::Rng) -> Instant {
         let since = *self.since.get_or_insert(now);
         let longest = if now.duration_since(since) < FRESH { LONGEST_AT_FIRST } else { LONGEST };
         let wait = FIRST.saturating_mul(1 << self.attempts.min(10)).min(longest);
@@ -32,7 +32,7 @@ impl Backoff {
     }
 
     /// Begins anew, since the server was reached.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }
 }

@@ -149,7 +149,7 @@ fn the_index_agrees_with_looking_at_everybody() {
     println!("SEED={}", random.get_seed());
     let mut directory: Directory<u32> = Directory::default();
     let mut people: HashMap<u32, Vec<String>> = HashMap::new();
-    let mut name = |random: &mut fastrand::Rng| {
+    let name = |random: &mut fastrand::Rng| {
         let words = (0..random.usize(1..3)).map(|_| {
             (0..random.usize(1..7))
                 .map(|_| random.choice(['a', 'a', 'b', 'e', 'i', 'ł', 'ß']).unwrap())

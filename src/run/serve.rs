@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use self::settings::{SettingsError, settings};
-use crate::server::{Options, Server, ServerError, Urls};
+use crate::server::{LocalAuthority, Options, Server, ServerError, Urls};
 
 /// Runs the server until SIGINT or SIGTERM, and says on `out` where it listens.
 pub fn serve(options: Options, out: &mut impl Write) -> Result<(), ServerError> {
@@ -19,7 +19,7 @@ pub fn serve(options: Options, out: &mut impl Write) -> Result<(), ServerError> 
     };
     let server = Server::start(options)?;
     // A reader of ours that goes away is no reason to stop serving others.
-    let _ = announce(server.urls(), out);
+    let _ = announce(server.urls(), server.authority(), out);
     runtime.block_on(async {
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -30,14 +30,22 @@ pub fn serve(options: Options, out: &mut impl Write) -> Result<(), ServerError> 
     Ok(())
 }
 
-fn announce(urls: &Urls, out: &mut impl Write) -> io::Result<()> {
+fn announce(urls: &Urls, authority: Option<&LocalAuthority>, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "twocan serves the page and the rendezvous on")?;
     writeln!(out, "  {}  (this machine)", urls.here)?;
     for url in urls.network.iter().filter(|&url| *url != urls.here) {
         writeln!(out, "  {url}")?;
     }
-    if !urls.network.is_empty() {
-        writeln!(out, "Other devices warn of the certificate once: it is this machine's own.")?;
+    if let (Some(authority), Some(url)) = (authority, urls.network.first()) {
+        // So much of it nobody can make another key for.
+        let LocalAuthority { name, fingerprint, .. } = authority;
+        let (host, port, print) = (url.host_str().unwrap_or_default(), url.port_or_known_default(), &fingerprint[..59]);
+        let port = port.unwrap_or_default();
+        writeln!(
+            out,
+            "Other devices warn of the certificate once, or not at all if you install \"{name}\" there, from"
+        )?;
+        writeln!(out, "  http://{host}:{port}/ca  (only if its SHA-256 fingerprint begins {print})")?;
     }
     writeln!(out, "Press Ctrl-C to stop.")?;
     out.flush()
@@ -53,10 +61,27 @@ mod tests {
         let there: url::Url = "https://10.0.0.5:8443/".parse().unwrap();
         let urls = Urls { here: here.clone(), network: vec![here, there] };
         let mut out = Vec::new();
-        announce(&urls, &mut out).unwrap();
+        announce(&urls, None, &mut out).unwrap();
         let said = String::from_utf8(out).unwrap();
         for url in ["https://192.168.1.5:8443/", "https://10.0.0.5:8443/"] {
             assert_eq!(said.matches(url).count(), 1, "{said}");
         }
+    }
+
+    #[test]
+    fn a_certificate_of_its_own_comes_with_the_way_to_trust_it() {
+        let network = vec!["https://192.168.1.5:8443/".parse().unwrap()];
+        let urls = Urls { here: "http://localhost:8443/".parse().unwrap(), network };
+        let fingerprint = ["AB"; 32].join(":");
+        let authority = LocalAuthority { name: "twocan 1234".into(), fingerprint, der: [].into() };
+        let said = |authority: Option<&LocalAuthority>| {
+            let mut out = Vec::new();
+            announce(&urls, authority, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let with = said(Some(&authority));
+        assert!(with.contains("\"twocan 1234\"") && with.contains("http://192.168.1.5:8443/ca "), "{with}");
+        assert!(with.contains(&["AB"; 20].join(":")), "{with}");
+        assert!(!said(None).contains("/ca"));
     }
 }

@@ -1,18 +1,15 @@
 //! `twocan talk`: one standing conversation, from its opening to its end.
 
-mod home;
 mod opening;
-mod tell;
 
-use std::{
-    net::IpAddr,
-    path::PathBuf,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, pin_mut, select_biased};
 
-use super::Error;
+use super::{
+    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, notice, random_bytes, random_id, tell,
+    unix_now,
+};
 use crate::{
     bookmarks::{Bookmark, Bookmarks, Claim},
     call::Phase,
@@ -24,23 +21,15 @@ use crate::{
     pairing::{PairingKey, SpentCode},
     rendezvous::{Resume, ServerLine},
     rt,
-    screen::{self, Command, Face, Screen},
+    screen::{self, Command, Screen},
     seal::{self, PublicKey, SecretKey, Trust},
     socket::{self, Socket},
 };
-use home::Home;
 
 /// How long a code stays good: 24 hours.
 const CODE_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the far side gets to hear that this one hangs up before the program ends: 500 ms.
 const FAREWELL: Duration = Duration::from_millis(500);
-
-/// How long devices may take to close when the program ends: 3 s.
-const CLOSE_LIMIT: Duration = Duration::from_secs(3);
-/// Events of the media that wait to be looked at: 4096, some 30 s of everything they tell; more are lost.
-const MEDIA_BACKLOG: usize = 4096;
-/// Lines of the server that wait to be looked at: 16; then it is not read from.
-const SOCKET_BACKLOG: usize = 16;
 
 /// What `twocan talk` was asked for.
 pub struct Options {
@@ -48,20 +37,8 @@ pub struct Options {
     pub what: Option<String>,
     /// What to do if it is open in another window.
     pub claim: Claiming,
-    /// The server to meet at; nothing for the conversation's own, or one inside this program.
-    pub server: Option<Origin>,
-    /// Where the server inside this program listens; everywhere when empty.
-    pub listen: Vec<IpAddr>,
-    /// Its port.
-    pub port: u16,
-    /// The folder where conversations are kept.
-    pub state: PathBuf,
-    /// Devices, STUN and TURN.
-    pub media: media::Options,
-    /// How to show it.
-    pub face: Face,
-    /// When the program began.
-    pub started: Instant,
+    /// Where to meet, with what, and how it is shown.
+    pub means: Means,
 }
 
 /// What to do about a conversation that is open in another window.
@@ -75,7 +52,7 @@ pub enum Claiming {
 
 /// Opens a conversation and keeps it until its user quits.
 pub async fn talk(options: Options) -> Result<(), Error> {
-    let bookmarks = Bookmarks::open(&options.state)?;
+    let bookmarks = Bookmarks::open(&options.means.host.state)?;
     let opened = opening::open(&bookmarks, &options, unix_seconds())?;
     let (id, is_new) = (opened.bookmark.id.clone(), opened.is_new);
     let (result, was_joined) = match Talk::begin(bookmarks.clone(), opened, options) {
@@ -141,9 +118,10 @@ enum Wake {
 impl Talk {
     fn begin(bookmarks: Bookmarks, opened: opening::Opened, options: Options) -> Result<Self, Error> {
         let opening::Opened { bookmark, claim, is_new, troubles } = opened;
-        let server = options.server.clone().or_else(|| bookmark.server.clone());
-        let opened = Home::open(server.clone(), &options)
-            .and_then(|home| Ok((home, Screen::open(options.face, options.started)?)))
+        let Means { server, host, media, face, started } = options.means;
+        let server = server.or_else(|| bookmark.server.clone());
+        let opened = Home::open(server.clone(), &host)
+            .and_then(|home| Ok((home, Screen::open(face, started)?)))
             // Where there will be no screen to show them on.
             .inspect_err(|_| super::bookmarks::report(&troubles));
         let (home, screen) = opened?;
@@ -162,7 +140,7 @@ impl Talk {
             resolver: seal::resolver,
         });
         let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
-        let media = Media::start(options.media, media_sender)?;
+        let media = Media::start(media, media_sender)?;
         let (socket_sender, socket_events) = rt::channel(SOCKET_BACKLOG);
         // One that waits stands for all that came meanwhile.
         let (network_sender, network_changes) = rt::channel(1);
@@ -473,25 +451,6 @@ async fn next_change(changes: Option<&rt::Receiver<()>>) -> Option<()> {
     }
 }
 
-fn notice(message: String) -> screen::Event {
-    screen::Event::Notice { message, hint: None }
-}
-
-fn random_id() -> Result<u128, Error> {
-    random_bytes().map(u128::from_ne_bytes)
-}
-
-fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Error::System(std::io::Error::other(error)))?;
-    Ok(bytes)
-}
-
 fn unix_seconds() -> u64 {
     unix_now().as_secs()
-}
-
-#[expect(clippy::disallowed_methods, reason = "when something was is for people, by the wall clock")]
-fn unix_now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

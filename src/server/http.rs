@@ -15,7 +15,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
-use super::{SERVER_HEADER, hub::Hub, page, websocket};
+use super::{
+    SERVER_HEADER, certificate::AUTHORITY_PATH, figures, hub::Hub, limits::Refusal, links, metrics::Cause, origin,
+    page, settings::Origins, websocket,
+};
 
 /// How long the head of a request may take to arrive, and a connection to stay without one.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -33,6 +36,8 @@ pub(super) struct Arrival {
     pub(super) peer: IpAddr,
     /// What it came over.
     pub(super) transport: Transport,
+    /// Why it is refused whatever it asks for, if it is.
+    pub(super) refusal: Option<Refusal>,
 }
 
 /// What a request came over.
@@ -66,11 +71,16 @@ where
     }
 }
 
-/// Everything the server answers to.
-pub(super) fn router(hub: Arc<Hub>) -> Router {
+/// Everything the server answers to; `more` are the paths of its parts.
+pub(super) fn router(hub: Arc<Hub>, more: Router) -> Router {
     Router::new()
         .route("/health", any(|| async { "OK" }))
+        .route("/metrics", any(figures::answer))
+        .route("/s", any(links::leave))
+        .route("/s/{id}", any(links::take))
         .fallback(page::answer)
+        .with_state(hub.clone())
+        .merge(more)
         .layer(middleware::from_fn_with_state(hub, admit))
         .layer(middleware::map_response(brand))
 }
@@ -78,22 +88,51 @@ pub(super) fn router(hub: Arc<Hub>) -> Router {
 /// What is to become of a request before anyone looks at its path.
 #[derive(Debug, PartialEq, Eq)]
 enum Admission {
-    Page,
+    /// Goes to its path.
+    Path,
     Socket,
     ToHttps,
     PlainSocketRefused,
     MethodRefused,
+    OriginRefused,
 }
 
-fn admission(arrival: Arrival, method: &Method, headers: &HeaderMap) -> Admission {
-    let allowed = arrival.transport == Transport::Tls || arrival.peer.is_loopback();
-    match (allowed, websocket::is_asked_for(headers)) {
-        (true, true) => Admission::Socket,
+/// What a request wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Want {
+    Socket,
+    /// To look at something, which any page may have a browser do.
+    Look,
+    /// To leave something here.
+    Leave,
+    Other,
+}
+
+fn want(request: &Request) -> Want {
+    if websocket::is_asked_for(request.headers()) {
+        return Want::Socket;
+    }
+    match *request.method() {
+        Method::GET | Method::HEAD => Want::Look,
+        Method::POST if request.uri().path() == "/s" => Want::Leave,
+        _ => Want::Other,
+    }
+}
+
+fn admission(arrival: Arrival, request: &Request, origins: &Origins) -> Admission {
+    let want = want(request);
+    // Whoever does not trust the authority yet cannot fetch it by https without a warning.
+    let is_for_all = want == Want::Look && request.uri().path() == AUTHORITY_PATH;
+    let is_private = arrival.transport == Transport::Tls || arrival.peer.is_loopback() || is_for_all;
+    let is_allowed = || origin::is_allowed(request.headers(), origins);
+    match (is_private, want) {
         // A client that dials ws:// does not follow redirects; a sentence helps it more.
-        (false, true) => Admission::PlainSocketRefused,
-        (false, false) => Admission::ToHttps,
-        (true, false) if method == Method::GET || method == Method::HEAD => Admission::Page,
-        (true, false) => Admission::MethodRefused,
+        (false, Want::Socket) => Admission::PlainSocketRefused,
+        (false, Want::Look | Want::Leave | Want::Other) => Admission::ToHttps,
+        (true, Want::Socket | Want::Leave) if !is_allowed() => Admission::OriginRefused,
+        (true, Want::Socket) => Admission::Socket,
+        (true, Want::Look | Want::Leave) => Admission::Path,
+        (true, Want::Other) => Admission::MethodRefused,
     }
 }
 
@@ -101,17 +140,51 @@ async fn admit(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Res
     let Some(&arrival) = request.extensions().get::<Arrival>() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response(); // `serve` always puts one there.
     };
-    match admission(arrival, request.method(), request.headers()) {
-        Admission::Page => next.run(request).await,
+    if let Some(refusal) = arrival.refusal {
+        return come_later(refusal);
+    }
+    let refuse = |cause, response: Response| {
+        hub.metrics.refused(cause);
+        response
+    };
+    match admission(arrival, &request, &hub.settings.origins) {
+        Admission::Path => next.run(request).await,
+        Admission::Socket if hub.is_closing() => refuse(Cause::Stopping, stopping(hub.settings.retry_after)),
         Admission::Socket => websocket::upgrade(request, hub),
         Admission::ToHttps => to_https(&request),
         Admission::PlainSocketRefused => {
-            (StatusCode::FORBIDDEN, "From another machine, use wss:// instead of ws://.\n").into_response()
+            let why = "From another machine, use wss:// instead of ws://.\n";
+            refuse(Cause::Request, (StatusCode::FORBIDDEN, why).into_response())
+        }
+        Admission::OriginRefused => {
+            let why = "Pages of that site may not use this server.\n";
+            refuse(Cause::Origin, (StatusCode::FORBIDDEN, why).into_response())
         }
         Admission::MethodRefused => {
-            (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")], "Only GET and HEAD.\n").into_response()
+            let allow = [(header::ALLOW, "GET, HEAD")];
+            refuse(Cause::Request, (StatusCode::METHOD_NOT_ALLOWED, allow, "Only GET and HEAD.\n").into_response())
         }
     }
+}
+
+/// Whoever wants a socket while the server stops is told when to come again.
+fn stopping(retry_after: Option<Duration>) -> Response {
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, "The server stops.\n").into_response();
+    let seconds = retry_after.map(|wait| HeaderValue::from(wait.as_secs()));
+    response.headers_mut().extend(seconds.map(|seconds| (header::RETRY_AFTER, seconds)));
+    response
+}
+
+/// Says why nothing is served now, and when it may be.
+fn come_later(refusal: Refusal) -> Response {
+    let (status, why) = match refusal.cause {
+        Cause::AddressConnections => (StatusCode::TOO_MANY_REQUESTS, "Too many connections from this address.\n"),
+        Cause::AddressRate => (StatusCode::TOO_MANY_REQUESTS, "Too many connections at once from this address.\n"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "The server is full.\n"),
+    };
+    let seconds = HeaderValue::from(refusal.retry_after.as_secs() + 1);
+    let close = HeaderValue::from_static("close");
+    (status, [(header::RETRY_AFTER, seconds), (header::CONNECTION, close)], why).into_response()
 }
 
 /// The same address on the same port, over TLS.
@@ -151,39 +224,70 @@ mod tests {
 
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+    fn arrival(peer: &str, transport: Transport) -> Arrival {
+        Arrival { peer: peer.parse().unwrap(), transport, refusal: None }
     }
 
-    fn arrival(peer: &str, transport: Transport) -> Arrival {
-        Arrival { peer: peer.parse().unwrap(), transport }
+    fn decide(arrival: Arrival, method: &Method, path: &str, headers: &[(&str, &str)]) -> Admission {
+        let mut request = Request::builder().method(method).uri(path).header("host", "here");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        admission(arrival, &request.body(Body::empty()).unwrap(), &Origins::Listed(Vec::new()))
     }
+
+    const SOCKET: [(&str, &str); 2] = [("upgrade", "websocket"), ("connection", "Upgrade")];
 
     #[test]
     fn plain_http_is_for_this_machine_alone() {
-        let (page, socket) = (headers(&[]), headers(&[("upgrade", "websocket"), ("connection", "Upgrade")]));
         for (peer, transport, expected) in [
-            ("127.0.0.1", Transport::Plain, [Admission::Page, Admission::Socket]),
-            ("127.8.8.8", Transport::Plain, [Admission::Page, Admission::Socket]),
-            ("::1", Transport::Plain, [Admission::Page, Admission::Socket]),
-            ("192.168.1.7", Transport::Plain, [Admission::ToHttps, Admission::PlainSocketRefused]),
-            ("203.0.113.9", Transport::Plain, [Admission::ToHttps, Admission::PlainSocketRefused]),
-            ("fd00::7", Transport::Plain, [Admission::ToHttps, Admission::PlainSocketRefused]),
-            ("192.168.1.7", Transport::Tls, [Admission::Page, Admission::Socket]),
+            ("127.0.0.1", Transport::Plain, [Admission::Path, Admission::Path, Admission::Socket]),
+            ("127.8.8.8", Transport::Plain, [Admission::Path, Admission::Path, Admission::Socket]),
+            ("::1", Transport::Plain, [Admission::Path, Admission::Path, Admission::Socket]),
+            ("192.168.1.7", Transport::Plain, [Admission::ToHttps, Admission::ToHttps, Admission::PlainSocketRefused]),
+            ("203.0.113.9", Transport::Plain, [Admission::ToHttps, Admission::ToHttps, Admission::PlainSocketRefused]),
+            ("fd00::7", Transport::Plain, [Admission::ToHttps, Admission::ToHttps, Admission::PlainSocketRefused]),
+            ("192.168.1.7", Transport::Tls, [Admission::Path, Admission::Path, Admission::Socket]),
         ] {
             let arrival = arrival(peer, transport);
-            let decided = [&page, &socket].map(|headers| admission(arrival, &Method::GET, headers));
+            let decided = [
+                decide(arrival, &Method::GET, "/", &[]),
+                decide(arrival, &Method::POST, "/s", &[]),
+                decide(arrival, &Method::GET, "/ws", &SOCKET),
+            ];
             assert_eq!(decided, expected, "{peer} over {transport:?}");
         }
     }
 
     #[test]
-    fn only_get_and_head_are_served() {
-        let here = arrival("::1", Transport::Plain);
-        assert_eq!(admission(here, &Method::HEAD, &headers(&[])), Admission::Page);
-        for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE] {
-            assert_eq!(admission(here, &method, &headers(&[])), Admission::MethodRefused, "{method}");
+    fn the_authority_alone_is_to_be_had_by_everybody() {
+        let there = arrival("192.168.1.7", Transport::Plain);
+        for (path, expected) in [("/ca", Admission::Path), ("/ca/", Admission::ToHttps), ("/ice", Admission::ToHttps)] {
+            assert_eq!(decide(there, &Method::GET, path, &[]), expected, "{path}");
         }
+        assert_eq!(decide(there, &Method::GET, "/ca", &SOCKET), Admission::PlainSocketRefused);
+    }
+
+    #[test]
+    fn only_get_and_head_are_served_and_post_where_something_is_left() {
+        let here = arrival("::1", Transport::Plain);
+        assert_eq!(decide(here, &Method::HEAD, "/", &[]), Admission::Path);
+        assert_eq!(decide(here, &Method::POST, "/s", &[]), Admission::Path);
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE] {
+            for path in ["/", "/s/", "/s/aaaaaaaa", "/S", "/%73"] {
+                assert_eq!(decide(here, &method, path, &[]), Admission::MethodRefused, "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn pages_of_other_sites_may_look_and_nothing_else() {
+        let here = arrival("::1", Transport::Plain);
+        let foreign = ("origin", "https://evil.example");
+        let socket = [&SOCKET[..], &[foreign]].concat();
+        assert_eq!(decide(here, &Method::GET, "/ws", &socket), Admission::OriginRefused);
+        assert_eq!(decide(here, &Method::POST, "/s", &[foreign]), Admission::OriginRefused);
+        assert_eq!(decide(here, &Method::GET, "/", &[foreign]), Admission::Path);
     }
 
     #[test]

@@ -24,6 +24,15 @@ pub(super) async fn answer(request: Request) -> Response {
         "/" => "index.html",
         path => path.trim_start_matches('/'),
     };
+    named(name, &request)
+}
+
+/// The page itself, at whatever path.
+pub(super) fn index(request: &Request) -> Response {
+    named("index.html", request)
+}
+
+fn named(name: &str, request: &Request) -> Response {
     let transport = request.extensions().get().map_or(Transport::Plain, |arrival: &Arrival| arrival.transport);
     let mut response = file(name, request.headers())
         .unwrap_or_else(|| (StatusCode::NOT_FOUND, "There is nothing at this address.\n").into_response());

@@ -20,8 +20,8 @@ pub struct Settings {
     pub origins: Origins,
     /// Where `/metrics` is shown; at the main port, to this machine alone, when nowhere else.
     pub metrics: Option<SocketAddr>,
-    /// When clients are told to come back, once the server stops: 5 s.
-    pub retry_after: Duration,
+    /// When clients are told to come back, once the server stops; nothing is told where others may take its place.
+    pub retry_after: Option<Duration>,
 }
 
 /// Where the certificate comes from.
@@ -77,7 +77,7 @@ impl Default for Settings {
             turn: None,
             origins: Origins::Listed(Vec::new()),
             metrics: None,
-            retry_after: Duration::from_secs(5),
+            retry_after: None,
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The switchboard against a model that is too simple to be wrong: one list, searched from the front, no index.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{BuildHasher, RandomState},
     time::Duration,
 };
 
-use super::{Dialect, Input, Resume, tests::Board};
+use super::{Census, Dialect, Input, Resume, tests::Board};
 
 const UIDS: [&str; 5] = ["a", "b", "o'neil", "x:1", "bad uid"];
 const ROOMS: [&str; 4] = ["tea", "coffee", "session", "a'b"];
@@ -198,6 +198,12 @@ impl Model {
         self.emit(id, &format!("{id}: {reply}"));
     }
 
+    fn census(&self) -> Census {
+        let rooms: BTreeSet<_> = self.connections.iter().filter_map(|c| c.room.as_deref()).collect();
+        let sessions = self.connections.iter().filter(|c| c.partner.is_some()).count() / 2;
+        Census { rooms: rooms.len(), sessions, calls: 0 }
+    }
+
     fn pass(&mut self, seconds: u64) {
         for _ in 0..seconds {
             self.clock += 1;
@@ -317,6 +323,8 @@ fn any_course_of_events_ends_as_in_the_simple_model() {
                 std::mem::take(&mut model.said),
                 "SEED={seed}, round {round}, step {step}: {what}"
             );
+            let census = model.census();
+            assert_eq!(board.switchboard.census(), census, "SEED={seed}, round {round}, step {step}: {what}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::rendezvous::MESSAGE_LIMIT;
 
 /// A switchboard on a clock of its own, whose outputs read as text: `1: HELLO`, `1 ping`, `1 close 1000`.
 pub(super) struct Board {
-    switchboard: Switchboard,
+    pub(super) switchboard: Switchboard,
     pub(super) now: Instant,
 }
 

@@ -83,3 +83,14 @@ impl From<CloseCode> for u16 {
         }
     }
 }
+
+/// How much of everything there is at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Rooms with somebody in them.
+    pub rooms: usize,
+    /// Pairs in a session.
+    pub sessions: usize,
+    /// Calls of the Workrooms dialect.
+    pub calls: usize,
+}

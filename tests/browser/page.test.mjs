@@ -190,6 +190,20 @@ test("both sides show the same four words when they are asked for, also by keybo
   assert.notEqual(again.words, words);
 });
 
+for (const viewport of [undefined, PHONE]) {
+  const where = viewport ? "on a phone" : "in a window";
+  test(`the large button does not move as the other side comes and goes, ${where}`, limit, async (t) => {
+    const scene = new Scene(t, chrome);
+    const { one, other } = await pageAndPage(scene, { tab: { viewport } });
+    const place = () => other.page.$eval("#unpause", (button) => button.getBoundingClientRect().toJSON());
+    await other.meets();
+    const before = await place();
+    await one.close();
+    await other.until("the far side's absence", ({ far }) => far === false);
+    assert.deepEqual(await place(), before);
+  });
+}
+
 test("nothing is wider than a small phone, whatever the page shows", limit, async (t) => {
   const scene = new Scene(t, chrome);
   const fits = async (tab, what) => {

@@ -141,9 +141,10 @@ test("a reloaded page that may not use the microphone says what it takes to hear
   await native.unpause();
   await tab.unpause();
   await tab.hears(NATIVE.hz);
-  const reloaded = tab.cursor;
   await tab.reload();
+  // Until it is gone, the page before the reload goes on telling what it hears.
   await tab.until("being told to click", ({ notice }) => /Click anywhere/.test(notice ?? ""));
+  const reloaded = tab.cursor;
   await tab.connected();
   assert.deepEqual(tab.tones(reloaded), []);
   const from = tab.cursor;

@@ -167,7 +167,7 @@ impl Pair {
             MediaEvent::Described(SdpType::Answer, sdp) => MediaCommand::TakeAnswer(sdp),
             MediaEvent::Candidate(candidate) => MediaCommand::AddCandidate(candidate),
             MediaEvent::DataOpen => return true,
-            MediaEvent::DataText(_) | MediaEvent::Disconnected => return false,
+            MediaEvent::Connected | MediaEvent::DataText(_) | MediaEvent::Disconnected => return false,
             MediaEvent::Closed => panic!("closed"),
             MediaEvent::Failed(why) => panic!("{why}"),
         };

@@ -1,28 +1,39 @@
 //! The page and its headers.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use twocan::server::{Origins, Settings};
 
 use crate::{Running, SOON, within};
 
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
     }
 }
 
-async fn ask(running: &Running, method: &str, path: &str, more: &str) -> Answer {
-    let mut tcp = running.tcp().await;
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nhost: localhost:{}\r\nconnection: close\r\n{more}\r\n", running.port());
-    tcp.write_all(request.as_bytes()).await.unwrap();
+pub(crate) async fn ask(running: &Running, method: &str, path: &str, more: &str) -> Answer {
+    let port = running.port();
+    let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close\r\n{more}\r\n");
+    exchange(running.tcp().await, request.as_bytes(), SOON).await
+}
+
+/// Says something, and reads what is answered until the other end closes.
+pub(crate) async fn exchange(mut tcp: TcpStream, request: &[u8], patience: Duration) -> Answer {
+    let _ = tcp.write_all(request).await; // Some are answered before they are at their end.
     let mut answer = Vec::new();
-    within(SOON, "the answer", tcp.read_to_end(&mut answer)).await.unwrap();
+    let _ = within(patience, "the answer", tcp.read_to_end(&mut answer)).await;
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("a head");
     let head = String::from_utf8(answer[..end].to_vec()).unwrap();
     let mut lines = head.lines();
@@ -94,6 +105,8 @@ async fn head_is_get_without_the_body() {
 #[tokio::test]
 async fn other_methods_are_refused() {
     let running = Running::start();
+    let answer = ask(&running, "PUT", "/s", "content-length: 0\r\n").await;
+    assert_eq!((answer.status, answer.header("allow")), (405, "GET, HEAD"));
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"] {
         for path in ["/", "/health", "/missing"] {
             let answer = ask(&running, method, path, "content-length: 0\r\n").await;
@@ -116,6 +129,16 @@ async fn nothing_but_the_page_can_be_had() {
         "/index.html%00",
         "//etc/passwd",
         "/%ff",
+        "/..",
+        "/./index.html",
+        "/..%5c..%5cCargo.toml",
+        "/....//Cargo.toml",
+        "/s/../index.html",
+        "/s/%2e%2e%2findex.html",
+        "/s/..%2f..%2f..%2fetc%2fpasswd",
+        "/s/",
+        "/s/aaaaaaaa/",
+        "/s/aaaaaaaa/index.html",
     ] {
         assert_eq!(ask(&running, "GET", path, "").await.status, 404, "{path}");
     }
@@ -128,4 +151,67 @@ async fn a_socket_that_is_not_asked_for_properly_is_refused_with_a_sentence() {
     assert_eq!(answer.status, 400);
     assert!(answer.body.starts_with(b"No WebSocket: "), "{:?}", String::from_utf8_lossy(&answer.body));
     assert_eq!(ask(&running, "GET", "/ws", "").await.status, 404, "and is nothing to look at");
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_gets_no_socket_unless_it_is_allowed() {
+    let socket = |origin: &str| {
+        format!(
+            "upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\norigin: {origin}\r\n"
+        )
+    };
+    let running = Running::start();
+    for origin in ["https://evil.example", "null", "http://localhost", "http://localhost:1"] {
+        let answer = ask(&running, "GET", "/ws", &socket(origin)).await;
+        assert_eq!((answer.status, &answer.body[..]), (403, &b"Pages of that site may not use this server.\n"[..]));
+    }
+    let site = "https://site.example";
+    let origins = Origins::Listed(vec![site.parse().unwrap()]);
+    let running = Running::start_with(Settings { origins, ..Settings::default() });
+    assert_eq!(ask(&running, "GET", "/ws", &socket("https://evil.example")).await.status, 403);
+    for origin in [site, &format!("http://localhost:{}", running.port())] {
+        let request = format!(
+            "GET /ws HTTP/1.1\r\nhost: localhost:{}\r\nconnection: upgrade\r\n{}\r\n",
+            running.port(),
+            socket(origin)
+        );
+        let mut tcp = running.tcp().await;
+        tcp.write_all(request.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        within(SOON, "the answer", tcp.read_exact(&mut status)).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 101", "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_none_is_refused_or_closed() {
+    let running = Running::start();
+    for request in [
+        &b"GET http://[::1 HTTP/1.1\r\n\r\n"[..],
+        b"\0\0\0\0\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+        b"POST /s HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        let mut tcp = running.tcp().await;
+        tcp.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = within(SOON, "the end", tcp.read_to_end(&mut answer)).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    assert_eq!(ask(&running, "GET", "/health", "").await.status, 200);
+}
+
+/// A path is a name in the binary: nothing of it is opened.
+#[tokio::test]
+async fn a_host_or_path_that_lies_changes_no_header() {
+    let running = Running::start();
+    for host in ["evil.example%0d%0ax:y", "a\tb", "a;script-src *", "\u{fc}"] {
+        let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let answer = exchange(running.tcp().await, request.as_bytes(), SOON).await;
+        let policy = answer.header("content-security-policy");
+        assert!(answer.status == 400 || policy.contains("connect-src 'self' ws:;"), "{host}: {policy}");
+    }
 }

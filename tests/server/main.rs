@@ -12,6 +12,8 @@ mod client;
 mod http;
 mod life;
 mod limits;
+mod links;
+mod metrics;
 mod protocol;
 mod tls;
 mod workrooms;
@@ -46,8 +48,12 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
+        Self::start_with(Settings::default())
+    }
+
+    fn start_with(settings: Settings) -> Self {
         let home = tempfile::tempdir().unwrap();
-        Self { server: Server::start(options(&home, 0)).unwrap(), home }
+        Self { server: Server::start(Options { settings, ..options(&home, 0) }).unwrap(), home }
     }
 
     fn port(&self) -> u16 {

@@ -296,7 +296,11 @@ impl World {
                     end.asked[kind] += 1;
                 }
             }
-            MediaEvent::Candidate(_) | MediaEvent::Disconnected | MediaEvent::Closed | MediaEvent::Failed(_) => {}
+            MediaEvent::Candidate(_)
+            | MediaEvent::Connected
+            | MediaEvent::Disconnected
+            | MediaEvent::Closed
+            | MediaEvent::Failed(_) => {}
         }
         trace::note(|| format!("{} side {side}: media {}: {event:?}", self.clock(), name(&connection)));
         self.tell(side, Input::Media(connection, event));

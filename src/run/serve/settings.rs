@@ -12,6 +12,9 @@ use crate::{
 /// How long a password for the TURN servers is good for, unless said: 12 h.
 const TURN_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
+/// When clients are told to come back, unless said: 5 s.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// Settings that do not go together.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SettingsError {
@@ -42,8 +45,13 @@ pub fn settings(written: &ServeSettings) -> Result<Settings, SettingsError> {
         turn: turn(written)?,
         origins: origins(&written.origin),
         metrics: written.metrics,
-        retry_after: written.retry_after.map_or(defaults.retry_after, Duration::from_secs),
+        retry_after: written.retry_after.map_or(Some(RETRY_AFTER), promised),
     })
+}
+
+/// Nought promises nothing.
+fn promised(seconds: u64) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 fn limits(written: &ServeSettings, defaults: Limits) -> Limits {
@@ -116,7 +124,13 @@ mod tests {
 
     #[test]
     fn nothing_said_is_the_default() {
-        assert_eq!(of(""), Ok(Settings::default()));
+        assert_eq!(of(""), Ok(Settings { retry_after: Some(RETRY_AFTER), ..Settings::default() }));
+    }
+
+    #[test]
+    fn a_server_that_does_not_come_back_promises_nothing() {
+        assert_eq!(of("retry-after = 30").unwrap().retry_after, Some(Duration::from_secs(30)));
+        assert_eq!(of("retry-after = 0").unwrap().retry_after, None);
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use super::{Claiming, Options, random_bytes, random_id};
+use super::{Claiming, Options};
 use crate::{
     bookmarks::{Bookmark, BookmarkError, Bookmarks, Claim, Code, Listing, Name, Trouble, is_like_link},
     ids::{ConversationId, InstanceId},
     invite::{Invite, LINK_LIMIT, Link, LinkError},
-    run::{Error, bookmarks::report},
+    run::{Error, bookmarks::report, random_bytes, random_id},
     seal::SecretKey,
 };
 

@@ -219,7 +219,8 @@ export function ear({ tone, colour }) {
   }
 
   for (const kind of ["pointerdown", "click", "keydown"]) {
-    const pressed = (event) => tell("pressed", { kind, at: clock(event.timeStamp), handled: clock() });
+    const target = ({ target }) => target.closest?.("[id]")?.id ?? "";
+    const pressed = (event) => tell("pressed", { kind, target: target(event), at: clock(event.timeStamp), handled: clock() });
     addEventListener(kind, pressed, { capture: true });
   }
   document.addEventListener("DOMContentLoaded", () => {

@@ -17,6 +17,11 @@ function run(command, ...args) {
   return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 }
 
+/** Sets what the kernel is to do in a place. */
+function write(place, setting, value) {
+  run("nsenter", `--net=/run/netns/${place}`, "--", "sh", "-c", `echo ${value} > /proc/sys/net/${setting}`);
+}
+
 /** Why there can be no such networks here; null if there can. */
 export function obstacle() {
   const name = `twocan-${process.pid}-try`;
@@ -44,6 +49,8 @@ export class Network {
     for (const place of this.places) {
       run("ip", "netns", "add", place);
       run("ip", "-n", place, "link", "set", "lo", "up");
+      // IPv6 addresses appear seconds after their link; a browser that sees one come breaks off what it loads.
+      write(place, "ipv6/conf/default/disable_ipv6", 1);
     }
     for (const which of [0, 1]) this.connect(this.home, `lan${which}`, `street${which}`, `10.77.${which}`);
     this.connect(this.away, "eth0", "street2", "10.78.0");
@@ -72,7 +79,7 @@ export class Network {
 
   /** Lets the street carry what it is given, or drop it without a word. */
   forward(on) {
-    run("nsenter", `--net=/run/netns/${this.street}`, "--", "sh", "-c", `echo ${on ? 1 : 0} > /proc/sys/net/ipv4/ip_forward`);
+    write(this.street, "ipv4/ip_forward", on ? 1 : 0);
   }
 
   /** Takes the link `which` down at home, with its routes. */

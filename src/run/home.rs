@@ -2,10 +2,9 @@
 
 use url::Url;
 
-use super::Options;
+use super::Error;
 use crate::{
     invite::Origin,
-    run::Error,
     server::{self, Server, ServerError, Urls, is_twocan},
 };
 
@@ -27,16 +26,10 @@ enum Place {
 
 impl Home {
     /// Uses the given server, or starts one, or shares the one that listens on the port already.
-    pub(super) fn open(server: Option<Origin>, options: &Options) -> Result<Self, Error> {
+    pub(super) fn open(server: Option<Origin>, own: &server::Options) -> Result<Self, Error> {
         if let Some(origin) = server {
             return Ok(Self { place: Place::Elsewhere, connect: origin.clone(), link: origin });
         }
-        let own = server::Options {
-            listen: options.listen.clone(),
-            port: options.port,
-            state: options.state.clone(),
-            settings: server::Settings::default(),
-        };
         let (place, urls) = match Server::start(own.clone()) {
             Ok(server) => {
                 let urls = server.urls().clone();
@@ -44,7 +37,7 @@ impl Home {
             }
             Err(ServerError::PortTaken { port }) if is_twocan(port) => {
                 let urls = Urls::of(&own.listen, port)?;
-                (Place::Shared(Box::new(own)), urls)
+                (Place::Shared(Box::new(own.clone())), urls)
             }
             Err(error) => return Err(error.into()),
         };

@@ -1,0 +1,84 @@
+//! `/metrics`: at the main port for this machine alone, or at a port of its own for whoever can reach that.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{Extension, Request, State},
+    http::header,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::net::TcpListener;
+
+use super::{
+    ServerError,
+    http::{self, Arrival, Transport},
+    hub::Hub,
+    listen::SHORTAGE,
+    metrics, page, plain, spawn,
+    stream::Patient,
+};
+
+/// Headers by which a proxy says that somebody else asks.
+const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
+
+/// Binds the port for the figures alone; to be called inside the runtime.
+pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    let bound = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    });
+    bound.map_err(|source| ServerError::Figures { address, source })
+}
+
+/// Shows the figures there, for ever.
+pub(super) async fn accept(listener: TcpListener, hub: Arc<Hub>) {
+    let router = Router::new().route("/metrics", get(show)).with_state(hub);
+    loop {
+        match listener.accept().await {
+            Ok((tcp, peer)) => {
+                let arrival = Arrival { peer: plain(peer.ip()), transport: Transport::Plain, refusal: None };
+                spawn(http::serve(Patient::new(tcp, None), arrival, router.clone()));
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a connection for the figures could not be accepted");
+                tokio::time::sleep(SHORTAGE).await;
+            }
+        }
+    }
+}
+
+/// The answer at the main port.
+pub(super) async fn answer(
+    State(hub): State<Arc<Hub>>,
+    Extension(arrival): Extension<Arrival>,
+    request: Request,
+) -> Response {
+    let is_forwarded = FORWARDED.iter().any(|name| request.headers().contains_key(*name));
+    if hub.settings.metrics.is_none() && arrival.peer.is_loopback() && !is_forwarded {
+        show(State(hub)).await
+    } else {
+        page::answer(request).await
+    }
+}
+
+async fn show(State(hub): State<Arc<Hub>>) -> Response {
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], hub.metrics.text(hub.gauges())).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_for_the_figures_is_named() {
+        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = held.local_addr().unwrap();
+        let refused = bind(taken).unwrap_err();
+        assert!(matches!(&refused, ServerError::Figures { address, source }
+            if *address == taken && source.kind() == io::ErrorKind::AddrInUse));
+    }
+}

@@ -1,0 +1,189 @@
+//! Which STUN and TURN servers a peer may use, with a password for the latter that is good for a while: `GET /ice`.
+//!
+//! The password is what coturn checks with `use-auth-secret`: an HMAC over the user's name, which says until when it is
+//! good, under a secret that only the two servers know.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use ring::hmac;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{ServerError, Settings, http::host, today};
+
+/// How long an answer is good for that holds no password: 12 h.
+const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// The longest secret: 4 KiB.
+const SECRET_LIMIT: u64 = 4096;
+
+/// What `/ice` answers with.
+pub(super) struct Ice {
+    stun: Vec<String>,
+    turn: Option<Turn>,
+}
+
+/// TURN servers, and what makes passwords for them.
+struct Turn {
+    urls: Vec<String>,
+    key: hmac::Key,
+    lifetime: Duration,
+}
+
+impl Ice {
+    /// Reads the secret, if there is to be one.
+    pub(super) fn new(settings: &Settings) -> Result<Self, ServerError> {
+        let turn = |turn: &super::Turn| {
+            let path = &turn.secret_file;
+            let secret = secret(path).map_err(|source| ServerError::TurnSecret { path: path.clone(), source })?;
+            let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.trim().as_bytes());
+            Ok::<_, ServerError>(Turn { urls: turn.urls.clone(), key, lifetime: turn.lifetime })
+        };
+        let turn = settings.turn.as_ref().map(turn).transpose()?;
+        Ok(Self { stun: settings.stun.clone(), turn })
+    }
+
+    /// The path it is asked for at.
+    pub(super) fn routes(self) -> Router {
+        let ice = std::sync::Arc::new(self);
+        Router::new().route("/ice", any(move |headers: HeaderMap| std::future::ready(ice.respond(&headers))))
+    }
+
+    fn respond(&self, headers: &HeaderMap) -> Response {
+        if !is_from_here(headers) {
+            return (StatusCode::FORBIDDEN, "This is for this server's own page.\n").into_response();
+        }
+        let now = today().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let Ok(answer) = self.answer(now).map(|answer| answer.to_string()) else {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response(); // The system has no random numbers.
+        };
+        // Each time by a connection of its own, so that an address gets no more passwords than it may begin connections.
+        let alone = [(header::CONTENT_TYPE, "application/json"), (header::CONNECTION, "close")];
+        (alone.map(|(name, value)| (name, HeaderValue::from_static(value))), answer).into_response()
+    }
+
+    /// `now` is since 1970.
+    fn answer(&self, now: Duration) -> Result<Value, getrandom::Error> {
+        let mut servers = Vec::new();
+        if !self.stun.is_empty() {
+            servers.push(json!({ "urls": self.stun }));
+        }
+        if let Some(turn) = &self.turn {
+            let mut random = [0; 8];
+            getrandom::fill(&mut random)?;
+            let user = format!("{}:{}", (now + turn.lifetime).as_secs(), data_encoding::HEXLOWER.encode(&random));
+            let password = data_encoding::BASE64.encode(hmac::sign(&turn.key, user.as_bytes()).as_ref());
+            servers.push(json!({ "urls": turn.urls, "username": user, "credential": password }));
+        }
+        let lifetime = self.turn.as_ref().map_or(LIFETIME, |turn| turn.lifetime);
+        Ok(json!({ "iceServers": servers, "lifetime": lifetime.as_secs() }))
+    }
+}
+
+/// Whether no page of another site asks; a program says nothing of where it is from.
+fn is_from_here(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+    let own = |origin: &str| origin.split_once("://").map(|(_, rest)| rest) == host(headers);
+    site.is_none_or(|site| site == b"same-origin" || site == b"none") && origin.is_none_or(own)
+}
+
+fn secret(path: &Path) -> io::Result<Zeroizing<String>> {
+    let file = File::open(path)?;
+    if file.metadata()?.permissions().mode() & 0o004 != 0 {
+        let path = path.display();
+        tracing::warn!("{path} holds the TURN secret, and everybody on this machine can read it: chmod o-r {path}");
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(SECRET_LIMIT + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > SECRET_LIMIT {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 4 KiB"));
+    }
+    if text.trim().is_empty() || text.trim().contains('\n') {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is to hold one line, the secret"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ice(lifetime: u64) -> Ice {
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"north");
+        let turn = Turn { urls: vec!["turn:turn.example:3478".into()], key, lifetime: Duration::from_secs(lifetime) };
+        Ice { stun: vec!["stun:stun.example:3478".into()], turn: Some(turn) }
+    }
+
+    #[test]
+    fn a_password_is_the_hmac_of_a_name_that_says_until_when_it_is_good() {
+        let answer = ice(100).answer(Duration::from_millis(1_700_000_000_900)).unwrap();
+        assert_eq!(answer["lifetime"], 100);
+        assert_eq!(answer["iceServers"][0], json!({ "urls": ["stun:stun.example:3478"] }));
+        let turn = &answer["iceServers"][1];
+        assert_eq!(turn["urls"], json!(["turn:turn.example:3478"]));
+        let user = turn["username"].as_str().unwrap();
+        let (until, random) = user.split_once(':').unwrap();
+        assert_eq!((until, random.len()), ("1700000100", 16));
+        let again = ice(100).answer(Duration::from_secs(1_700_000_000)).unwrap();
+        assert_ne!(again["iceServers"][1]["username"], user, "two peers are not taken for one");
+    }
+
+    #[test]
+    fn it_is_the_password_that_openssl_makes_too() {
+        // printf 1700000100:abc | openssl dgst -sha1 -hmac north -binary | base64
+        let Some(turn) = ice(1).turn else { panic!() };
+        let password = data_encoding::BASE64.encode(hmac::sign(&turn.key, b"1700000100:abc").as_ref());
+        assert_eq!(password, "gbWygtTIMDELB+e6UCAvFY02+hc=");
+    }
+
+    #[test]
+    fn without_servers_there_is_nothing_to_tell() {
+        let none = Ice { stun: Vec::new(), turn: None };
+        assert_eq!(none.answer(Duration::ZERO).unwrap(), json!({ "iceServers": [], "lifetime": 43_200 }));
+    }
+
+    #[test]
+    fn pages_of_other_sites_are_told_nothing() {
+        for (headers, is) in [
+            (&[][..], true),
+            (&[("sec-fetch-site", "same-origin")], true),
+            (&[("sec-fetch-site", "cross-site")], false),
+            (&[("sec-fetch-site", "same-site")], false),
+            (&[("origin", "https://box:8443")], true),
+            (&[("origin", "https://evil.example")], false),
+            (&[("origin", "null")], false),
+        ] {
+            let mut all = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("box:8443"))]);
+            for (name, value) in headers {
+                all.insert(*name, HeaderValue::from_static(value));
+            }
+            assert_eq!(is_from_here(&all), is, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_one_line_of_a_file() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("secret");
+        std::fs::write(&path, "north\n").unwrap();
+        assert_eq!(secret(&path).unwrap().trim(), "north");
+        for bad in [String::new(), "\n \n".into(), "a\nb".into(), "x".repeat(5000)] {
+            std::fs::write(&path, &bad).unwrap();
+            assert!(secret(&path).is_err(), "{bad:?}");
+        }
+        assert!(secret(home.path()).is_err());
+    }
+}

@@ -1,0 +1,119 @@
+//! `/metrics`: that it reads as Prometheus reads it, and that what happens shows in it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+};
+
+use tokio::net::TcpStream;
+use twocan::server::Settings;
+
+use crate::{
+    Running, SOON,
+    http::{Answer, ask, exchange},
+};
+
+/// The samples, by name and labels; what breaks the format breaks the test.
+fn parsed(text: &str) -> BTreeMap<String, f64> {
+    assert!(text.ends_with('\n') && !text.contains('\r'));
+    let (mut samples, mut kinds, mut families) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    let mut current = "";
+    for line in text.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            current = help.split_once(' ').expect("a name and a text").0;
+            assert!(families.insert(current), "{current} comes twice");
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert_eq!(name, current, "the type follows the help");
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+            kinds.insert(name, kind);
+        } else {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+            let labels = labels.strip_suffix('}').unwrap();
+            assert!(labels.is_empty() || labels.split(',').all(is_label), "{line}");
+            let family = match kinds[current] {
+                "histogram" => ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap(),
+                _ => name,
+            };
+            assert_eq!(family, current, "samples stand below their family");
+            assert!(kinds[current] != "counter" || name.ends_with("_total"), "{name}");
+            assert!(samples.insert(series.to_owned(), value.parse().unwrap()).is_none(), "{series} comes twice");
+        }
+    }
+    samples
+}
+
+fn is_label(label: &str) -> bool {
+    let Some((name, value)) = label.split_once("=\"") else { return false };
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    is_name && value.strip_suffix('"').is_some_and(|value| !value.contains(['"', '\\']))
+}
+
+fn read(answer: &Answer) -> BTreeMap<String, f64> {
+    assert_eq!((answer.status, answer.header("content-type")), (200, "text/plain; version=0.0.4; charset=utf-8"));
+    parsed(std::str::from_utf8(&answer.body).unwrap())
+}
+
+async fn figures(running: &Running) -> BTreeMap<String, f64> {
+    read(&ask(running, "GET", "/metrics", "").await)
+}
+
+#[tokio::test]
+async fn what_happens_shows_in_the_figures() {
+    let running = Running::start();
+    let before = figures(&running).await;
+    assert!(before.values().all(|value| *value == 0.0), "{before:?}");
+    let _room = (running.in_room("a", "tea", "").await, running.in_room("b", "tea", "a").await);
+    let session = running.session("c", "d").await;
+    let _workrooms = running.client_at("/workrooms").await;
+    let mut refused = running.client().await;
+    refused.says("hello?").await;
+    while refused.next().await.is_some() {}
+    ask(&running, "POST", "/", "").await;
+    ask(&running, "POST", "/s", "content-length: 0\r\n").await;
+    let during = figures(&running).await;
+    for (name, value) in [
+        ("twocan_connections{dialect=\"rendezvous\"}", 4.0),
+        ("twocan_connections_total{dialect=\"rendezvous\"}", 5.0),
+        ("twocan_connections{dialect=\"workrooms\"}", 1.0),
+        ("twocan_rooms", 1.0),
+        ("twocan_sessions", 1.0),
+        ("twocan_calls", 0.0),
+        ("twocan_links", 0.0),
+        ("twocan_refusals_total{cause=\"protocol\"}", 1.0),
+        ("twocan_refusals_total{cause=\"request\"}", 1.0),
+    ] {
+        assert_eq!(during[name], value, "{name}");
+    }
+    session.0.leaves().await;
+    let after = figures(&running).await;
+    assert_eq!(after["twocan_sessions"], 0.0);
+    assert_eq!(after["twocan_connections_total{dialect=\"rendezvous\"}"], 5.0);
+}
+
+#[tokio::test]
+async fn the_figures_are_for_this_machine_and_not_for_whom_a_proxy_speaks() {
+    let running = Running::start();
+    assert_eq!(ask(&running, "HEAD", "/metrics", "").await.status, 200);
+    for header in ["x-forwarded-for: 203.0.113.9", "forwarded: for=203.0.113.9", "x-real-ip: 203.0.113.9"] {
+        assert_eq!(ask(&running, "GET", "/metrics", &format!("{header}\r\n")).await.status, 404, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn the_figures_may_have_a_port_of_their_own() {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let running = Running::start_with(Settings { metrics: Some(free), ..Settings::default() });
+    let _client = running.registered("a").await;
+    assert_eq!(ask(&running, "GET", "/metrics", "").await.status, 404, "not at the main port then");
+    let there = async |request: &str| at(free, request).await;
+    assert_eq!(read(&there("GET /metrics").await)["twocan_connections{dialect=\"rendezvous\"}"], 1.0);
+    assert_eq!(there("GET /").await.status, 404, "and nothing else there");
+    assert_eq!(there("POST /metrics").await.status, 405);
+}
+
+async fn at(address: SocketAddr, request: &str) -> Answer {
+    let tcp = TcpStream::connect(address).await.unwrap();
+    exchange(tcp, format!("{request} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").as_bytes(), SOON).await
+}
