@@ -22,6 +22,8 @@ use crate::{
 mod limits;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod model_workrooms;
 mod said;
 #[cfg(test)]
 mod tests;
