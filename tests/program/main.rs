@@ -5,6 +5,7 @@
 
 mod log;
 mod scripts;
+mod serve;
 mod talk;
 
 use std::{
