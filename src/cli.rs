@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     config::{ServeSettings, Stun},
+    ids::PeerUid,
     invite::Origin,
 };
 
@@ -46,6 +47,11 @@ pub enum Command {
     ///
     /// Nothing is sent or played before you unpause.
     Talk(Box<Talk>),
+    /// Call a WebRTC app of any make, or wait to be called by one
+    ///
+    /// The two meet at a rendezvous server of the HELLO/SESSION kind. Such a call is not sealed: whoever runs the server
+    /// could listen in. Nothing is sent or played before you unpause.
+    Call(Box<Call>),
     /// List the conversations: name, other side, last talked, where
     List(List),
     /// Give a conversation another name; the other side is not told
@@ -78,6 +84,26 @@ pub struct Talk {
     /// Have the conversation here, and end it in the window on this machine where it is open
     #[arg(long)]
     pub take_over: bool,
+}
+
+/// What `twocan call` takes.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  twocan call 4711 --server https://HOST:8443    call who is registered there as 4711
+  twocan call --as tim --server https://HOST     wait there for whoever calls tim
+  twocan call --as tim                           the same, at a server inside this program")]
+pub struct Call {
+    /// Whom to call: what the other side is registered as; without it, wait for whoever calls
+    pub uid: Option<PeerUid>,
+    /// What to be registered as [default: a random number]
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<PeerUid>,
+    /// Begin every call unpaused: what is said is heard as soon as it is connected
+    #[arg(long)]
+    pub unpaused: bool,
+    /// Where to meet, with what, and how it is shown.
+    #[command(flatten)]
+    pub means: Means,
 }
 
 /// Where to meet, with what, and how it is shown: the same for everything that calls.

@@ -13,13 +13,14 @@ use twocan::{
     bookmarks::Bookmarks,
     cli::{self, Cli, Command, Common, Host},
     config::{self, Config, Turn},
+    conversation::Gate,
     exit::{self, Exit},
     media::{self, Choice},
     rt,
     run::{
         self, Error, Means,
         bookmarks::{Consent, Format},
-        talk,
+        call, talk,
     },
     screen::Face,
     server::{self, DEFAULT_PORT},
@@ -62,6 +63,7 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
     match command {
         None => Cli::command().print_help().map_err(Error::Output),
         Some(Command::Talk(talk)) => rt::run(talk::talk(talk_options(*talk, &common, started)?))?,
+        Some(Command::Call(call)) => rt::run(call::call(call_options(*call, &common, started)?))?,
         Some(Command::List(list)) => {
             run::bookmarks::list(&bookmarks()?, if list.json { Format::Json } else { Format::Table }, now(), out)
         }
@@ -108,6 +110,11 @@ fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<ta
     Ok(talk::Options { what: talk.what, claim, means: means(talk.means, common, started)? })
 }
 
+fn call_options(call: cli::Call, common: &Common, started: Instant) -> Result<call::Options, Error> {
+    let gate = if call.unpaused { Gate::Open } else { Gate::Closed };
+    Ok(call::Options { peer: call.uid, name: call.name, gate, means: means(call.means, common, started)? })
+}
+
 fn means(flags: cli::Means, common: &Common, started: Instant) -> Result<Means, Error> {
     let face = if flags.json { Face::Json } else { Face::for_person() };
     // The screen belongs to the terminal face; a log would tear it.
@@ -142,6 +149,7 @@ fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, E
         turn: turn.iter().map(|server| server.address().to_string()).collect(),
         address: flags.address,
         relay_only: flags.relay_only || config.relay_only,
+        far: media::Far::Twocan,
     })
 }
 

@@ -1,6 +1,7 @@
 //! What each command does: clock, sockets, media and screen around the core.
 
 pub mod bookmarks;
+pub mod call;
 pub mod devices;
 mod home;
 mod ice;
@@ -15,11 +16,13 @@ use thiserror::Error;
 use crate::{
     bookmarks::{BookmarkError, NameError},
     config::{ConfigError, IceError},
+    ids::PeerUid,
     invite::{LinkError, Origin},
     media::{self, MediaError},
     run::serve::SettingsError,
     screen::{self, Face},
     server::{self, ServerError},
+    session::Failure,
     socket::{AuthorityError, SocketError},
 };
 
@@ -100,6 +103,22 @@ pub enum Error {
     /// The authority that is to be trusted cannot be.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// A call came to nothing.
+    #[error("no call with {peer}: {why}")]
+    NoCall {
+        /// Who was called.
+        peer: PeerUid,
+        /// Why.
+        why: Failure,
+    },
+    /// Nobody can call this side.
+    #[error("cannot be called as {uid}: {why}")]
+    NotWaiting {
+        /// What it goes by.
+        uid: PeerUid,
+        /// Why.
+        why: Failure,
+    },
     /// There can be no media at all.
     #[error(transparent)]
     Media(#[from] MediaError),

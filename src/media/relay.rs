@@ -1,7 +1,7 @@
 //! Whether TURN servers give a connection their relays; webrtcbin tells nothing of one that refuses.
 
-use super::{Event, probe::Flag};
-use crate::{negotiation::Candidate, rt::Sender};
+use super::{probe::Flag, report::Reporter};
+use crate::negotiation::Candidate;
 
 /// What to say when no TURN server gave a relay.
 const NO_RELAY: &str = "no TURN server gave a relay: its password is wrong, or it cannot be reached";
@@ -13,13 +13,13 @@ pub(super) struct Relays {
     wanted: bool,
     given: Flag,
     told: Flag,
-    events: Sender<Event>,
+    reporter: Reporter,
 }
 
 impl Relays {
     /// `servers` is how many TURN servers are used.
-    pub(super) fn new(servers: usize, events: Sender<Event>) -> Self {
-        Self { wanted: servers > 0, given: Flag::default(), told: Flag::default(), events }
+    pub(super) fn new(servers: usize, reporter: Reporter) -> Self {
+        Self { wanted: servers > 0, given: Flag::default(), told: Flag::default(), reporter }
     }
 
     /// Takes note of a candidate of this side.
@@ -32,7 +32,7 @@ impl Relays {
     /// All candidates are found: now it shows.
     pub(super) fn all_found(&self) {
         if self.wanted && !self.given.is_set() && !self.told.swap(true) {
-            let _ = self.events.try_send(Event::Notice(NO_RELAY.into()));
+            self.reporter.notice(NO_RELAY);
         }
     }
 }

@@ -183,7 +183,7 @@ impl Talk {
         self.screen.show(&screen::Event::Started {
             version: env!("CARGO_PKG_VERSION").into(),
             unix_ms: unix_now().as_secs_f64() * 1000.0,
-            conversation: self.bookmark.id.clone(),
+            conversation: Some(self.bookmark.id.clone()),
             name: self.bookmark.name.to_string(),
         });
         self.screen.show(&screen::Event::Server { url: self.home.page().to_string(), embedded: self.home.is_here() });
@@ -265,7 +265,13 @@ impl Talk {
                 tell::media(event).iter().for_each(|event| self.screen.show(event));
                 self.handle(Input::Equipped { microphone, camera })
             }
-            media::Event::Level { .. } | media::Event::Tone(_) | media::Event::Picture(_) | media::Event::Notice(_) => {
+            media::Event::Level { .. }
+            | media::Event::Tone(_)
+            | media::Event::Picture(_)
+            | media::Event::Notice(_)
+            | media::Event::Heard(..)
+            | media::Event::Seen(..)
+            | media::Event::Tones(_) => {
                 tell::media(event).iter().for_each(|event| self.screen.show(event));
                 Ok(())
             }

@@ -16,9 +16,10 @@ pub enum Event {
         version: String,
         /// The wall clock at this moment, in milliseconds since 1970, so that two programs' times can be compared.
         unix_ms: f64,
-        /// The conversation that is open.
-        conversation: ConversationId,
-        /// What its owner calls it.
+        /// The conversation that is open, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        conversation: Option<ConversationId>,
+        /// What its owner calls it; without a conversation, what the other side, or the room, goes by.
         name: String,
     },
     /// The rendezvous server in use.
@@ -94,6 +95,13 @@ pub enum Event {
     Sealed {
         /// Four words, new at every meeting, that are the same on both sides unless somebody sits in between.
         words: String,
+    },
+    /// What is said here is not sealed: whoever runs the server could listen in. Told at the beginning, where it is so.
+    Unsealed,
+    /// Whoever calls this name at the server is answered.
+    Waiting {
+        /// What this side goes by there.
+        uid: String,
     },
     /// Something is not what it claims to be; nothing came of it, and each is told once until [`Event::Sealed`].
     Suspicious {

@@ -79,7 +79,10 @@ mod tests {
         let conversation = ConversationId::from_bits(7);
         let text = || "a \"b\"\n\u{1b}ä".to_owned();
         let mut events = vec![
-            Event::Started { version: "0.1.0".into(), unix_ms: 1_700_000_000_000.25, conversation, name: text() },
+            Event::Started { version: "0.1.0".into(), unix_ms: 1.25, conversation: Some(conversation), name: text() },
+            Event::Started { version: "0.1.0".into(), unix_ms: 1_700_000_000_000.25, conversation: None, name: text() },
+            Event::Unsealed,
+            Event::Waiting { uid: text() },
             Event::Server { url: "http://localhost:8443/".into(), embedded: true },
             Event::Devices { microphone: Some(text()), camera: None, speaker: None, window: None },
             Event::Notice { message: text(), hint: Some(text()) },

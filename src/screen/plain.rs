@@ -19,9 +19,12 @@ pub(super) enum Typed {
 pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<String> {
     let name = status.who();
     let text = match event {
-        Event::Started { version, conversation, name, .. } => {
-            format!("twocan {version}: conversation {name} ({conversation})")
+        Event::Started { version, conversation: Some(id), name, .. } => {
+            format!("twocan {version}: conversation {name} ({id})")
         }
+        Event::Started { version, conversation: None, name, .. } => format!("twocan {version}: {name}"),
+        Event::Unsealed => status::unsealed().to_owned(),
+        Event::Waiting { uid } => format!("waiting for whoever calls \"{uid}\""),
         Event::Server { url, embedded: true } => format!("server: {url} (in this program)"),
         Event::Server { url, embedded: false } => format!("server: {url}"),
         Event::Devices { microphone, camera, speaker, window } => format!(
@@ -42,7 +45,7 @@ pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<St
         Event::Refused => noticed(status::refused(), Some(status::refused_hint())),
         Event::Line { state, .. } => line_state(*state).to_owned(),
         Event::Far { here: true } => match status.seal {
-            Seal::Unmet => format!("{name} is here"),
+            Seal::Unmet | Seal::Open => format!("{name} is here"),
             Seal::Sealed { .. } => format!("{name} is here; what you say is sealed from end to end"),
         },
         Event::Far { here: false } => format!("{name} is not here"),
@@ -86,7 +89,7 @@ fn call(state: CallState, reason: Option<Ending>, before: &Status, status: &Stat
             let reason = reason.filter(|_| before.call != CallState::Idle || before.ended != status.ended)?;
             let text = &status.ended.as_ref()?.text;
             // The gate is closed first when it is over for good.
-            if reason.is_retried() && !status.paused {
+            if status.retries(reason) && !status.paused {
                 format!("{text}: trying again")
             } else {
                 format!("call ended: {text}")

@@ -5,7 +5,7 @@ mod words;
 use std::collections::VecDeque;
 
 use super::event::{CallState, CodeEnd, Ending, Event, LineState, Suspicion};
-pub(super) use words::{Headline, expired, expired_hint, refused, refused_hint};
+pub(super) use words::{Headline, expired, expired_hint, refused, refused_hint, unsealed};
 
 /// Notices that stay in sight.
 const NOTICES: usize = 4;
@@ -25,6 +25,8 @@ pub(super) struct FarProps {
 pub(super) enum Seal {
     /// The two have not met.
     Unmet,
+    /// Whoever runs the server can, too.
+    Open,
     /// Only they can; both have these words.
     Sealed { words: String },
 }
@@ -75,6 +77,8 @@ pub(super) enum Mood {
 #[derive(Debug, Clone)]
 pub(super) struct Status {
     pub(super) name: String,
+    /// Whether this side only waits to be called, by whomever.
+    pub(super) waits: bool,
     pub(super) server: Option<String>,
     pub(super) devices: Option<Devices>,
     pub(super) code: Option<Code>,
@@ -101,6 +105,7 @@ impl Default for Status {
     fn default() -> Self {
         Self {
             name: String::new(),
+            waits: false,
             server: None,
             devices: None,
             code: None,
@@ -156,6 +161,8 @@ impl Status {
                 self.seal = Seal::Sealed { words: words.clone() };
                 self.suspicions.clear();
             }
+            Event::Unsealed => self.seal = Seal::Open,
+            Event::Waiting { .. } => self.waits = true,
             // Meeting anew does not undo it; who tampers may bring that about at once.
             Event::Suspicious { reason: Suspicion::Forged, message, hint } => {
                 self.notice(message.clone(), Some(hint.clone()));
@@ -179,7 +186,12 @@ impl Status {
 
     /// Shows the safety words, or hides them; there are none before the two have met.
     pub(super) fn toggle_words(&mut self) {
-        self.words_open = !self.words_open && self.seal != Seal::Unmet;
+        self.words_open = !self.words_open && matches!(self.seal, Seal::Sealed { .. });
+    }
+
+    /// Whether a call that ended so is tried again by itself.
+    pub(super) fn retries(&self, ending: Ending) -> bool {
+        self.seal != Seal::Open && ending.is_retried()
     }
 
     fn notice(&mut self, message: String, hint: Option<String>) {
@@ -208,7 +220,7 @@ impl Status {
 
     /// A call goes on without the server; after it, the words of a far side that is not there are worth nothing.
     fn unseal_if_apart(&mut self) {
-        if !self.far_here && self.call == CallState::Idle {
+        if !self.far_here && self.call == CallState::Idle && self.seal != Seal::Open {
             (self.seal, self.words_open) = (Seal::Unmet, false);
         }
     }
@@ -231,7 +243,7 @@ impl Status {
             }
             // Why the try before came to nothing stays in sight during the next.
             CallState::Calling | CallState::Connecting => {
-                self.ended = self.ended.take().filter(|ended| ended.reason.is_retried());
+                self.ended = self.ended.take().filter(|ended| ended.reason.is_retried() && self.seal != Seal::Open);
             }
             CallState::Connected => self.ended = None,
             CallState::Reconnecting => {

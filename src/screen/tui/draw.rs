@@ -154,8 +154,8 @@ impl Canvas<'_, '_> {
     /// Why the last call ended, or the last try of one came to nothing; what the headline says is not repeated.
     fn ended(&self, width: u16) -> Vec<Line<'static>> {
         let Some(ended) = &self.status.ended else { return Vec::new() };
-        let is_over = self.status.call == CallState::Idle && (self.status.paused || !ended.reason.is_retried());
-        match (is_over, ended.reason.is_retried()) {
+        let is_over = self.status.call == CallState::Idle && (self.status.paused || !self.status.retries(ended.reason));
+        match (is_over, self.status.retries(ended.reason)) {
             (true, _) => wrapped(&format!("last call: {}", ended.text), width),
             (false, true) => wrapped(&format!("last try: {}", ended.text), width),
             (false, false) => Vec::new(),
@@ -275,7 +275,7 @@ fn keys(status: &Status, width: u16) -> Vec<Line<'static>> {
     if status.line == LineState::Taken {
         keys.insert(0, ("t", "try again"));
     }
-    if status.seal_mark().is_some() {
+    if status.safety_words().0.is_some() {
         keys.insert(keys.len() - 1, ("w", "words"));
     }
     let item = |(key, what)| vec![Span::from(key).bold(), Span::from(format!(" {what}")).dim()];
@@ -330,7 +330,7 @@ mod tests {
         let started = Event::Started {
             version: "0.1.0".into(),
             unix_ms: 0.0,
-            conversation: ConversationId::from_bits(1),
+            conversation: Some(ConversationId::from_bits(1)),
             name: "tim".into(),
         };
         let server = Event::Server { url: "http://localhost:8443/".into(), embedded: true };
