@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     config::{ServeSettings, Stun},
-    ids::PeerUid,
+    ids::{PeerUid, RoomId},
     invite::Origin,
 };
 
@@ -52,6 +52,11 @@ pub enum Command {
     /// The two meet at a rendezvous server of the HELLO/SESSION kind. Such a call is not sealed: whoever runs the server
     /// could listen in. Nothing is sent or played before you unpause.
     Call(Box<Call>),
+    /// Talk with up to seven others in a room, with WebRTC apps of any make among them
+    ///
+    /// Whoever enters a room of the same name at the same server is in it; browsers come in by the link that is shown.
+    /// A room is not sealed: whoever runs the server could listen in. Nothing is sent or played before you unpause.
+    Room(Box<Room>),
     /// List the conversations: name, other side, last talked, where
     List(List),
     /// Give a conversation another name; the other side is not told
@@ -99,6 +104,24 @@ pub struct Call {
     #[arg(long = "as", value_name = "NAME")]
     pub name: Option<PeerUid>,
     /// Begin every call unpaused: what is said is heard as soon as it is connected
+    #[arg(long)]
+    pub unpaused: bool,
+    /// Where to meet, with what, and how it is shown.
+    #[command(flatten)]
+    pub means: Means,
+}
+
+/// What `twocan room` takes.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  twocan room tea                               at a server inside this program, with a link for browsers
+  twocan room tea --server https://HOST:8443    at the server where the others are
+  twocan room tea --camera none --unpaused      without a picture, and heard at once")]
+pub struct Room {
+    /// The room's name: one word
+    #[arg(value_name = "ROOM")]
+    pub room: RoomId,
+    /// Begin unpaused: you hear, and are heard, as soon as you are connected
     #[arg(long)]
     pub unpaused: bool,
     /// Where to meet, with what, and how it is shown.

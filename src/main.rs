@@ -20,7 +20,7 @@ use twocan::{
     run::{
         self, Error, Means,
         bookmarks::{Consent, Format},
-        call, talk,
+        call, room, talk,
     },
     screen::Face,
     server::{self, DEFAULT_PORT},
@@ -64,6 +64,7 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
         None => Cli::command().print_help().map_err(Error::Output),
         Some(Command::Talk(talk)) => rt::run(talk::talk(talk_options(*talk, &common, started)?))?,
         Some(Command::Call(call)) => rt::run(call::call(call_options(*call, &common, started)?))?,
+        Some(Command::Room(room)) => rt::run(room::room(room_options(*room, &common, started)?))?,
         Some(Command::List(list)) => {
             run::bookmarks::list(&bookmarks()?, if list.json { Format::Json } else { Format::Table }, now(), out)
         }
@@ -113,6 +114,11 @@ fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<ta
 fn call_options(call: cli::Call, common: &Common, started: Instant) -> Result<call::Options, Error> {
     let gate = if call.unpaused { Gate::Open } else { Gate::Closed };
     Ok(call::Options { peer: call.uid, name: call.name, gate, means: means(call.means, common, started)? })
+}
+
+fn room_options(room: cli::Room, common: &Common, started: Instant) -> Result<room::Options, Error> {
+    let gate = if room.unpaused { Gate::Open } else { Gate::Closed };
+    Ok(room::Options { room: room.room, gate, means: means(room.means, common, started)? })
 }
 
 fn means(flags: cli::Means, common: &Common, started: Instant) -> Result<Means, Error> {

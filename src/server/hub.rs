@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     rendezvous::BackIn,
-    switchboard::{self, Census, CloseCode, ConnectionId, Dialect, Input, Output, Switchboard},
+    switchboard::{self, Census, ConnectionId, Dialect, Input, Output, Switchboard},
 };
 
 /// How long to sleep when nothing is due; any input that brings a deadline ends it.
@@ -251,7 +251,7 @@ impl State {
                 }
                 Output::Ping { to } => (to, Item::Ping),
                 Output::Close { to, code, reason } => {
-                    cause(code, reason).into_iter().for_each(|cause| metrics.refused(cause));
+                    Cause::of_close(reason).into_iter().for_each(|cause| metrics.refused(cause));
                     (to, Item::Close(code.into(), reason.into()))
                 }
             };
@@ -263,18 +263,6 @@ impl State {
                 self.switchboard.handle(now(), to, Input::Closed);
             }
         }
-    }
-}
-
-/// What a connection did that is closed thus, if it did anything.
-fn cause(code: CloseCode, reason: &str) -> Option<Cause> {
-    match (code, reason) {
-        (CloseCode::TooLarge, _) => Some(Cause::MessageSize),
-        (CloseCode::Protocol, "hello timeout") => Some(Cause::HelloTimeout),
-        (CloseCode::Protocol, "invalid peer uid") => Some(Cause::Name),
-        (CloseCode::Protocol, _) => Some(Cause::Protocol),
-        (CloseCode::Away, "no sign of life") => Some(Cause::PongTimeout),
-        (CloseCode::Normal | CloseCode::Away, _) => None,
     }
 }
 
