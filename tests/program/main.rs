@@ -7,6 +7,7 @@ mod acme;
 mod ca;
 mod log;
 mod scripts;
+mod serve;
 mod talk;
 
 use std::{
