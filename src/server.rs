@@ -150,7 +150,7 @@ pub enum ServerError {
 pub struct Server {
     port: u16,
     urls: Urls,
-    authority: Option<LocalAuthority>,
+    authority: Option<Box<LocalAuthority>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -162,7 +162,7 @@ impl Server {
         let (report, reported) = mpsc::channel();
         let thread = run_in_thread(move || match Prepared::new(&options) {
             Ok(prepared) => {
-                let authority = prepared.certificate.authority();
+                let authority = prepared.certificate.authority().map(Box::new);
                 let _ = report.send(Ok((prepared.port, prepared.urls.clone(), authority))); // Whoever started it waits for this.
                 prepared.run(stopped);
             }
@@ -187,7 +187,7 @@ impl Server {
 
     /// The authority that other devices may be told to trust, if the certificate is of this machine's own making.
     pub fn authority(&self) -> Option<&LocalAuthority> {
-        self.authority.as_ref()
+        self.authority.as_deref()
     }
 
     /// Closes every connection and stops; takes half a second at most, as dropping does.
