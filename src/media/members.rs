@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Event, MediaError, Options,
+    Event, MediaError, OfferedServers, Options,
     description::{Layout, layout, parse},
     gate,
     session::{Command, address, begin, spawn},
@@ -28,6 +28,7 @@ pub(super) fn start(
 
 struct Worker {
     options: Options,
+    offered: OfferedServers,
     gate: gate::Handle,
     events: Sender<Event>,
     // Before the studio: what members share is torn down last.
@@ -41,13 +42,19 @@ impl Worker {
         let (studio, devices) = Studio::new(&ends, gate.passes(), &events)?;
         gate.attach(devices);
         let _ = events.try_send(Event::Ready(inventory));
-        Ok(Self { options, gate, events, members: Vec::new(), studio })
+        Ok(Self { options, offered: OfferedServers::default(), gate, events, members: Vec::new(), studio })
     }
 
     fn run(mut self, inbox: &Receiver<Command>) {
-        while let Ok(Command::Call(connection, command)) = inbox.recv() {
-            if let Err(error) = self.carry_out(&connection, command) {
-                let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
+        loop {
+            match inbox.recv() {
+                Ok(Command::Call(connection, command)) => {
+                    if let Err(error) = self.carry_out(&connection, command) {
+                        let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
+                    }
+                }
+                Ok(Command::Offered(servers)) => self.offered = servers,
+                Ok(Command::Stop) | Err(_) => break,
             }
         }
         self.members.clear();
@@ -81,7 +88,7 @@ impl Worker {
     }
 
     fn begin(&mut self, connection: &Connection, layout: Layout) -> Result<&mut Member, MediaError> {
-        let options = Options { address: address(&self.options), ..self.options.clone() };
+        let options = Options { address: address(&self.options), ..self.options.clone() }.with(&self.offered);
         let member = self.studio.member(&options, layout)?;
         member.peer.assign(connection.clone());
         self.members.retain(|(of, _)| of != connection);

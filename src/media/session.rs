@@ -215,9 +215,7 @@ impl Worker {
     }
 
     fn make_peer(&self, address: Option<IpAddr>) -> Result<Peer, MediaError> {
-        let mut options = Options { address, ..self.options.clone() };
-        options.stun = options.stun.or_else(|| self.offered.stun.clone());
-        options.turn.extend(self.offered.turn.iter().map(|turn| turn.to_string()));
+        let options = Options { address, ..self.options.clone() }.with(&self.offered);
         Peer::new(&options, &self.ends, self.gate.passes(), &self.events)
     }
 
