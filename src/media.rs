@@ -70,15 +70,6 @@ pub struct OfferedServers {
     pub turn: Vec<Zeroizing<String>>,
 }
 
-impl Options {
-    /// With the servers that are offered, behind those that were named.
-    fn with(mut self, offered: &OfferedServers) -> Self {
-        self.stun = self.stun.or_else(|| offered.stun.clone());
-        self.turn.extend(offered.turn.iter().map(|turn| turn.to_string()));
-        self
-    }
-}
-
 /// Through which the media are told of servers; good for as long as they are there.
 #[derive(Debug, Clone)]
 pub struct Offered(mpsc::SyncSender<session::Command>);

@@ -5,6 +5,7 @@ pub mod call;
 pub mod devices;
 mod home;
 mod ice;
+pub mod room;
 pub mod serve;
 pub mod talk;
 mod tell;
@@ -19,6 +20,7 @@ use crate::{
     ids::PeerUid,
     invite::{LinkError, Origin},
     media::{self, MediaError},
+    rt,
     run::serve::SettingsError,
     screen::{self, Face},
     server::{self, ServerError},
@@ -128,6 +130,14 @@ pub enum Error {
     /// The terminal, a thread or a clock failed.
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
+}
+
+/// The next change of the network; none once there is nobody who would tell.
+async fn next_change(changes: Option<&rt::Receiver<()>>) -> Option<()> {
+    match changes {
+        Some(changes) => changes.recv().await.ok(),
+        None => std::future::pending().await,
+    }
 }
 
 fn notice(message: String) -> screen::Event {

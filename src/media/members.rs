@@ -6,10 +6,10 @@ use std::{
 };
 
 use super::{
-    Event, MediaError, OfferedServers, Options,
+    Event, Far, MediaError, OfferedServers, Options,
     description::{Layout, layout, parse},
     gate,
-    session::{Command, address, begin, spawn},
+    session::{Command, address, begin, spawn, with_offered},
     studio::{Member, Studio},
 };
 use crate::{
@@ -42,7 +42,8 @@ impl Worker {
         let (studio, devices) = Studio::new(&ends, gate.passes(), &events)?;
         gate.attach(devices);
         let _ = events.try_send(Event::Ready(inventory));
-        Ok(Self { options, offered: OfferedServers::default(), gate, events, members: Vec::new(), studio })
+        let offered = OfferedServers::default();
+        Ok(Self { options, offered, gate, events, members: Vec::new(), studio })
     }
 
     fn run(mut self, inbox: &Receiver<Command>) {
@@ -65,8 +66,8 @@ impl Worker {
         match command {
             MediaCommand::Offer => self.begin(connection, Layout::OFFERED)?.peer.offer(),
             MediaCommand::Answer(offer) => {
-                let layout = layout(&*parse(&offer, self.options.far)?);
-                self.begin(connection, layout)?.peer.answer(&offer)
+                let parsed = parse(&offer, Far::Stock)?;
+                self.begin(connection, layout(&parsed))?.peer.answer(&offer)
             }
             MediaCommand::TakeAnswer(answer) => {
                 self.member(connection).map_or(Ok(()), |member| member.peer.take_answer(&answer))
@@ -88,12 +89,13 @@ impl Worker {
     }
 
     fn begin(&mut self, connection: &Connection, layout: Layout) -> Result<&mut Member, MediaError> {
-        let options = Options { address: address(&self.options), ..self.options.clone() }.with(&self.offered);
+        let options = Options { far: Far::Stock, ..with_offered(&self.options, &self.offered, address(&self.options)) };
         let member = self.studio.member(&options, layout)?;
         member.peer.assign(connection.clone());
         self.members.retain(|(of, _)| of != connection);
         self.studio.set_occupied(true);
-        Ok(&mut self.members.push_mut((connection.clone(), member)).1)
+        self.members.push((connection.clone(), member));
+        self.member(connection).ok_or(MediaError::Gone)
     }
 
     fn member(&mut self, connection: &Connection) -> Option<&mut Member> {

@@ -120,7 +120,7 @@ impl Peer {
     }
 
     /// A connection that shares its devices with others. What it sends and receives is timed as in a pipeline of this
-    /// base time; `make` is given its pipeline, a flag that is set while it stands, and whom to tell what happens.
+    /// base time, and laid out as this; `make` is given its pipeline, a flag that is set while it stands, and whom to tell what happens.
     pub(super) fn sharing(
         options: &Options,
         layout: Layout,

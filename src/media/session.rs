@@ -215,7 +215,7 @@ impl Worker {
     }
 
     fn make_peer(&self, address: Option<IpAddr>) -> Result<Peer, MediaError> {
-        let options = Options { address, ..self.options.clone() }.with(&self.offered);
+        let options = with_offered(&self.options, &self.offered, address);
         Peer::new(&options, &self.ends, self.gate.passes(), &self.events)
     }
 
@@ -231,7 +231,7 @@ impl Worker {
         ends.microphone = ends.microphone.filter(|_| layout.sound.is_some());
         ends.camera = ends.camera.filter(|_| layout.picture.is_some());
         let address = address(&self.options);
-        let options = Options { address, ..self.options.clone() };
+        let options = with_offered(&self.options, &self.offered, address);
         let peer = Peer::laid_out(&options, layout, &ends, self.gate.passes(), &self.events)?;
         self.prepared = Some((address, peer));
         Ok(())
@@ -271,6 +271,14 @@ impl Worker {
 
 fn is(peer: &Option<Peer>, connection: &Connection) -> bool {
     peer.as_ref().and_then(Peer::connection) == Some(connection)
+}
+
+/// What a connection is made with: also the servers that the rendezvous server offers, at this address only.
+pub(super) fn with_offered(options: &Options, offered: &OfferedServers, address: Option<IpAddr>) -> Options {
+    let mut options = Options { address, ..options.clone() };
+    options.stun = options.stun.or_else(|| offered.stun.clone());
+    options.turn.extend(offered.turn.iter().map(|turn| turn.to_string()));
+    options
 }
 
 /// The only address to use, if there is one.

@@ -83,7 +83,7 @@ impl Studio {
         Ok((studio, devices))
     }
 
-    /// A connection for one more member, whose descriptions have this layout.
+    /// A connection for one more member, laid out as this.
     pub(super) fn member(&self, options: &Options, layout: Layout) -> Result<Member, MediaError> {
         let (mut shares, mut parts) = (None, Vec::new());
         let base_time = self.pipeline.base_time().unwrap_or_default();

@@ -194,10 +194,10 @@ impl Caller {
             | media::Event::Level { .. }
             | media::Event::Tone(_)
             | media::Event::Picture(_)
+            | media::Event::Notice(_)
             | media::Event::Heard(..)
             | media::Event::Seen(..)
-            | media::Event::Tones(_)
-            | media::Event::Notice(_) => {
+            | media::Event::Tones(_) => {
                 tell::media(event).iter().for_each(|event| self.screen.show(event));
                 Ok(())
             }
