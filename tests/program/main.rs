@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test waits by the real clock")]
 
 mod log;
+mod room;
 mod scripts;
 mod talk;
 
