@@ -237,8 +237,11 @@ pub struct Forget {
 
 /// What `twocan serve` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Example:
-  twocan serve --port 9443    and on the others: twocan talk --server https://HOST:9443")]
+#[command(after_long_help = "Examples:
+  twocan serve --port 9443    and on the others: twocan talk --server https://HOST:9443
+  twocan serve --check        would it start?
+
+Each of these may stand in the config file, below [serve], under the same name; port and listen above it.")]
 pub struct Serve {
     /// Where it listens.
     #[command(flatten)]
@@ -246,6 +249,23 @@ pub struct Serve {
     /// Everything else.
     #[command(flatten)]
     pub settings: ServeSettings,
+    /// Say whether the server could start so, and why not; start nothing
+    ///
+    /// The exit code is 0 if it could, and 1 if not.
+    #[arg(long, help_heading = "Operation")]
+    pub check: bool,
+    /// How the log is written to standard error
+    #[arg(long, value_enum, default_value_t = Log::Text, help_heading = "Operation")]
+    pub log: Log,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Log {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@
 
 pub mod call;
 pub mod conversation;
+pub mod directory;
 pub mod ids;
 pub mod invite;
 pub mod negotiation;

@@ -73,16 +73,37 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
             let consent = if forget.yes { Consent::Given } else { Consent::Ask };
             run::bookmarks::forget(&bookmarks()?, &forget.name, consent, out)
         }
+        Some(Command::Serve(serve)) if serve.check => check(serve_options(*serve, &common), out),
         Some(Command::Serve(serve)) => {
-            log(common.verbose);
-            let cli::Serve { host, settings: flags } = *serve;
-            let config = settings(&common)?;
-            let settings = run::serve::settings(&flags.or(config.serve.clone()))?;
-            let options = server::Options { settings, ..server_options(host, &config, &common)? };
-            Ok(run::serve::serve(options, out)?)
+            log_of_server(&serve, common.verbose);
+            let options = serve_options(*serve, &common);
+            Ok(run::serve::serve(options?, out)?)
         }
         Some(Command::Devices) => run::devices::devices(out),
     }
+}
+
+fn serve_options(serve: cli::Serve, common: &Common) -> Result<server::Options, Error> {
+    let config = settings(common)?;
+    let settings = run::serve::settings(&serve.settings.or(config.serve.clone()))?;
+    Ok(server::Options { settings, ..server_options(serve.host, &config, common)? })
+}
+
+/// Says line by line whether a server could start so; ends the program with code 1 if it could not.
+fn check(options: Result<server::Options, Error>, out: &mut impl Write) -> Result<(), Error> {
+    let mut is_good = true;
+    for (what, outcome) in run::serve::check(options) {
+        let lines = match outcome {
+            Ok(how) => format!("good  {what}: {how}\n"),
+            Err(error) => {
+                is_good = false;
+                let hint = Exit::of(&error).hint.map(|hint| format!("      hint: {hint}\n")).unwrap_or_default();
+                format!("BAD   {what}: {error}\n{hint}")
+            }
+        };
+        out.write_all(lines.as_bytes()).map_err(Error::Output)?;
+    }
+    if is_good { Ok(()) } else { std::process::exit(1) }
 }
 
 fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<talk::Options, Error> {
@@ -160,18 +181,32 @@ fn settings(common: &Common) -> Result<Config, Error> {
     Ok(loaded.config)
 }
 
+/// Where nobody sits before it, a server's log tells what an operator looks for: starts, stops, certificates.
+fn log_of_server(serve: &cli::Serve, verbose: u8) {
+    let verbose = if io::stderr().is_terminal() { verbose } else { verbose.max(1) };
+    match serve.log {
+        cli::Log::Text => log(verbose),
+        cli::Log::Json => {
+            tracing_subscriber::fmt().json().with_env_filter(filter(verbose)).with_writer(io::stderr).init();
+        }
+    }
+}
+
 /// Logs to standard error: warnings, and the more, the more often `-v` was given.
 ///
 /// Libraries are never heard at their most talkative: there they tell whole messages, to whoever reads a log.
 fn log(verbose: u8) {
-    let filter = match verbose {
+    let ansi = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter(verbose)).with_ansi(ansi).with_writer(io::stderr).init();
+}
+
+fn filter(verbose: u8) -> EnvFilter {
+    EnvFilter::new(match verbose {
         0 => "twocan=warn",
         1 => "twocan=info",
         2 => "twocan=debug",
         3.. => "debug,twocan=trace",
-    };
-    let ansi = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_ansi(ansi).with_writer(io::stderr).init();
+    })
 }
 
 fn tell(what: &str, hint: Option<&str>) {

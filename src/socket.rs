@@ -16,7 +16,7 @@ use tokio_tungstenite::{
 
 use crate::{
     invite::Origin,
-    rendezvous::{MESSAGE_LIMIT, Resume},
+    rendezvous::{BackIn, MESSAGE_LIMIT, Resume},
     rt::{self, Receiver, Sender},
 };
 
@@ -54,6 +54,9 @@ pub enum SocketError {
     /// Somebody answers, but not a rendezvous server.
     #[error("there is no rendezvous server at this address ({0})")]
     NotRendezvous(String),
+    /// The server is not there for a while, and says when it is.
+    #[error("the server restarts, and is back in {} s", .0.wait().as_secs())]
+    Restarts(BackIn),
     /// The server's certificate is not good.
     #[error("the server's certificate is not valid: {0}")]
     Certificate(String),
@@ -142,9 +145,18 @@ async fn open(server: &Origin, resume: &Resume) -> Result<Stream, SocketError> {
 fn classify(error: tungstenite::Error) -> SocketError {
     match error {
         tungstenite::Error::Io(error) => of_io(&error),
+        tungstenite::Error::Http(response) if response.status() == 503 && retry_after(&response).is_some() => {
+            SocketError::Restarts(BackIn::new(retry_after(&response).unwrap_or_default()))
+        }
         tungstenite::Error::Http(response) => SocketError::NotRendezvous(format!("it says {}", response.status())),
         error => SocketError::NotRendezvous(error.to_string()),
     }
+}
+
+/// When a server that serves nobody for now says to come again.
+fn retry_after<B>(response: &tungstenite::http::Response<B>) -> Option<Duration> {
+    let seconds = response.headers().get("retry-after")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// What a connection that broke, or never came about, broke of.
@@ -189,7 +201,8 @@ async fn carry(stream: Stream, outbox: &Receiver<String>, listener: &Listener) -
             },
             message = stream.next() => match message {
                 Some(Ok(Message::Text(text))) => { asked = false; listener.tell(Event::Line(text.as_str().to_owned())).await; }
-                Some(Ok(Message::Close(_))) | None => return None,
+                Some(Ok(Message::Close(Some(frame)))) => return frame.reason.parse().ok().map(SocketError::Restarts),
+                Some(Ok(Message::Close(None))) | None => return None,
                 // Pings are answered by the library as it goes on reading.
                 Some(Ok(_)) => { asked = false; let _ = sink.flush().await; }
                 Some(Err(error)) => return Some(SocketError::Unreachable(error.to_string())),

@@ -291,6 +291,9 @@ impl Talk {
             socket::Event::Closed(error) => {
                 self.socket = None;
                 if let Some(error) = error {
+                    if let socket::SocketError::Restarts(back_in) = error {
+                        self.handle(Input::ServerStops(back_in))?;
+                    }
                     self.no_line(error)?;
                 }
                 self.handle(Input::SocketClosed)

@@ -127,6 +127,18 @@ impl Cause {
         Self::Stopping,
     ];
 
+    /// Why the switchboard closes a connection with this reason; none where nobody is to blame.
+    pub(super) fn of_close(reason: &str) -> Option<Self> {
+        match reason {
+            "hello timeout" => Some(Self::HelloTimeout),
+            "no sign of life" => Some(Self::PongTimeout),
+            "message too large" => Some(Self::MessageSize),
+            "invalid peer uid" => Some(Self::Name),
+            "invalid protocol" => Some(Self::Protocol),
+            _ => None,
+        }
+    }
+
     /// The cause as `/metrics` and the log write it.
     pub(super) fn name(self) -> &'static str {
         match self {

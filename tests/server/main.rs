@@ -17,6 +17,7 @@ mod links;
 mod metrics;
 mod protocol;
 mod tls;
+mod workrooms;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
