@@ -88,6 +88,9 @@ impl Exit {
             Error::Settings(_) => Self::hinting(Kind::Input, "correct the flags, or [serve] in the config file"),
             Error::Server(error) => Self::of_server(error),
             Error::Socket { source, .. } => Self::of_socket(source),
+            Error::Authority(_) => {
+                Self::hinting(Kind::Files, "--ca takes a PEM or DER file, such as what a twocan server gives at /ca")
+            }
             Error::NoCall { why, .. } | Error::NotWaiting { why, .. } => Self::of_call(why),
             Error::Media(_) => Self::hinting(Kind::Media, "install GStreamer and its plug-ins; ./scripts/talk does so"),
             Error::Output(_) | Error::System(_) => Self { kind: Kind::Internal, hint: None },
@@ -174,7 +177,11 @@ impl Exit {
         let hint = match error {
             SocketError::Unreachable(_) => "check the address and the network, and that `twocan serve` runs there",
             SocketError::NotRendezvous(_) => "check the address; `twocan serve` shows the right one",
+            SocketError::Restarts(_) => "try again in a moment",
             SocketError::Certificate(_) => "check the address and this machine's clock",
+            SocketError::Untrusted => {
+                "trust the server's own authority: --ca FILE, which it gives at /ca; or start it with --acme and its public name"
+            }
         };
         Self::hinting(Kind::Network, hint)
     }
@@ -222,7 +229,7 @@ fn is_full(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::IceError, ids::ConversationId, invite::LinkError, media::MediaError};
+    use crate::{config::IceError, ids::ConversationId, invite::LinkError, media::MediaError, socket::AuthorityError};
 
     fn io(kind: io::ErrorKind) -> io::Error {
         kind.into()
@@ -282,6 +289,7 @@ mod tests {
         assert_means(socket(SocketError::Unreachable("x".into())), 4, "network");
         assert_means(socket(SocketError::NotRendezvous("x".into())), 4, "address");
         assert_means(socket(SocketError::Certificate("x".into())), 4, "clock");
+        assert_means(socket(SocketError::Untrusted), 4, "--ca");
     }
 
     #[test]
@@ -305,6 +313,7 @@ mod tests {
         assert_means(BookmarkError::Trouble(aside), 5, "good copy");
         assert_means(BookmarkError::Exists(ConversationId::from_bits(1)), 5, "move");
         assert_means(ConfigError::NoHome, 5, "--state");
+        assert_means(AuthorityError { path: "x".into(), reason: "x".into() }, 5, "/ca");
         assert_means(ConfigError::Unreadable { path: "x".into(), source: io(io::ErrorKind::NotFound) }, 5, "--config");
     }
 

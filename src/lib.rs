@@ -30,11 +30,13 @@
 
 pub mod call;
 pub mod conversation;
+pub mod directory;
 pub mod ids;
 pub mod invite;
 pub mod negotiation;
 pub mod pairing;
 pub mod rendezvous;
+pub mod room;
 pub mod seal;
 pub mod session;
 pub mod stock;

@@ -16,6 +16,7 @@ mod mixture;
 mod peer;
 mod playback;
 mod probe;
+mod relay;
 mod report;
 mod sender;
 mod session;
@@ -26,6 +27,7 @@ mod tap;
 use std::{net::IpAddr, sync::mpsc, thread::JoinHandle};
 
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 pub use devices::{Choice, Colour, Device, Inventory, Kind, list};
 pub use playback::Picture;
@@ -53,8 +55,38 @@ pub struct Options {
     pub turn: Vec<String>,
     /// Use this address only for media, rather than every one this machine has.
     pub address: Option<IpAddr>,
+    /// Go by a TURN server whatever else there is.
+    pub relay_only: bool,
     /// Who is at the other end.
     pub far: Far,
+}
+
+/// The STUN and TURN servers that the rendezvous server offers. Not for printing: it holds passwords.
+#[derive(Clone, Default, PartialEq)]
+pub struct OfferedServers {
+    /// A STUN server, as `stun://host:port`, for who has named none.
+    pub stun: Option<String>,
+    /// TURN servers, as `turn://user:password@host:port`, which come after those that were named.
+    pub turn: Vec<Zeroizing<String>>,
+}
+
+/// Through which the media are told of servers; good for as long as they are there.
+#[derive(Debug, Clone)]
+pub struct Offered(mpsc::SyncSender<session::Command>);
+
+/// There are no media any more.
+#[derive(Debug)]
+pub struct NoMedia;
+
+impl Offered {
+    /// From the next connection on these are used, in the place of those that were offered before.
+    pub fn set(&self, servers: OfferedServers) -> Result<(), NoMedia> {
+        match self.0.try_send(session::Command::Offered(servers)) {
+            // Too much to do: the next answer comes.
+            Ok(()) | Err(mpsc::TrySendError::Full(_)) => Ok(()),
+            Err(mpsc::TrySendError::Disconnected(_)) => Err(NoMedia),
+        }
+    }
 }
 
 /// What kind of peer is at the other end.
@@ -183,6 +215,11 @@ impl Media {
         if self.session.try_send(session::Command::Call(connection, command)).is_err() {
             tracing::warn!("the media are asked for more than they can do");
         }
+    }
+
+    /// What takes the servers that the rendezvous server offers.
+    pub fn offered(&self) -> Offered {
+        Offered(self.session.clone())
     }
 
     /// Opens or closes the gate; closed, nothing passes from this moment on.

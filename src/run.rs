@@ -4,6 +4,8 @@ pub mod bookmarks;
 pub mod call;
 pub mod devices;
 mod home;
+mod ice;
+pub mod room;
 pub mod serve;
 pub mod talk;
 mod tell;
@@ -18,11 +20,12 @@ use crate::{
     ids::PeerUid,
     invite::{LinkError, Origin},
     media::{self, MediaError},
+    rt,
     run::serve::SettingsError,
     screen::{self, Face},
     server::{self, ServerError},
     session::Failure,
-    socket::SocketError,
+    socket::{AuthorityError, SocketError},
 };
 
 /// How long devices may take to close when the program ends: 3 s.
@@ -99,6 +102,9 @@ pub enum Error {
         /// Why.
         source: SocketError,
     },
+    /// The authority that is to be trusted cannot be.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// A call came to nothing.
     #[error("no call with {peer}: {why}")]
     NoCall {
@@ -124,6 +130,14 @@ pub enum Error {
     /// The terminal, a thread or a clock failed.
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
+}
+
+/// The next change of the network; none once there is nobody who would tell.
+async fn next_change(changes: Option<&rt::Receiver<()>>) -> Option<()> {
+    match changes {
+        Some(changes) => changes.recv().await.ok(),
+        None => std::future::pending().await,
+    }
 }
 
 fn notice(message: String) -> screen::Event {

@@ -1,5 +1,7 @@
 //! The rendezvous server's brain: who is registered, who is with whom, and what goes to whom.
 //!
+//! Rendezvous clients and Workrooms clients ([`Dialect`]) are served side by side and know nothing of each other.
+//!
 //! It takes `(now, connection, Input)`, queues [`Output`]s and names its next deadline; it knows no socket and no
 //! clock. After every call, drain [`Switchboard::poll_output`] and ask [`Switchboard::deadline`] again.
 //!
@@ -14,27 +16,26 @@ use std::{
 
 use crate::{
     ids::{PeerUid, RoomId},
-    rendezvous::{MESSAGE_LIMIT, Refusal, Request, Resume, ServerLine},
+    rendezvous::{Refusal, Request, Resume, ServerLine},
 };
 
 mod limits;
 #[cfg(test)]
 mod model;
+mod said;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod workrooms;
+
+use said::Said;
+use workrooms::Workrooms;
 
 pub use limits::{HELLO_LIMIT, HOLDER_LIMIT, Limits, ROOM_LIMIT};
 pub use traffic::{Census, CloseCode, ConnectionId, Dialect, Input, Output};
 
-/// What keeping a text costs besides its bytes, so that empty ones count too: 32 bytes.
-const TEXT_COST: usize = 32;
-
-/// What a waiting newcomer may have said so far: one message of full length, or the same in smaller ones.
-const SAID_LIMIT: usize = MESSAGE_LIMIT + TEXT_COST;
-
 /// The state of all connections; see the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Switchboard {
     limits: Limits,
     connections: HashMap<ConnectionId, Connection>,
@@ -45,9 +46,10 @@ pub struct Switchboard {
     timers: BTreeSet<(Instant, ConnectionId)>,
     /// By what the clients of some connections would take over from themselves.
     resumes: HashMap<ConnectionId, Resume>,
-    outputs: VecDeque<Output>,
-    /// How many pairs are in a session.
+    /// How many sessions stand.
     sessions: usize,
+    workrooms: Workrooms,
+    outputs: VecDeque<Output>,
 }
 
 #[derive(Debug)]
@@ -58,13 +60,6 @@ enum Connection {
     Waiting { holder: ConnectionId, said: Said },
     /// Holds a uid.
     Registered { uid: Arc<PeerUid>, place: Place, challenge: Option<Challenge> },
-}
-
-/// What a waiting newcomer has said, and what keeping it costs.
-#[derive(Debug, Default)]
-struct Said {
-    texts: Vec<Box<str>>,
-    cost: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -83,15 +78,28 @@ struct Challenge {
 
 impl Switchboard {
     /// A switchboard with nobody connected; `secret` is random, and what it calls Workrooms' calls follows from it.
-    pub fn new(limits: Limits, _secret: [u8; 32]) -> Self {
-        Self { limits, ..Self::default() }
+    pub fn new(limits: Limits, secret: [u8; 32]) -> Self {
+        Self {
+            limits,
+            connections: HashMap::new(),
+            uids: HashMap::new(),
+            rooms: HashMap::new(),
+            timers: BTreeSet::new(),
+            resumes: HashMap::new(),
+            sessions: 0,
+            workrooms: Workrooms::new(limits, secret),
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Takes in what happened on one connection.
     pub fn handle(&mut self, now: Instant, from: ConnectionId, input: Input<'_>) {
+        if self.workrooms.has(from) {
+            return self.workrooms.handle(now, from, input);
+        }
         match input {
             Input::Opened(Dialect::Rendezvous(resume)) => self.open(now, from, resume),
-            Input::Opened(Dialect::Workrooms) => self.open(now, from, None),
+            Input::Opened(Dialect::Workrooms) => self.workrooms.open(from),
             Input::Text(text) => {
                 self.show_life(from);
                 self.hear(now, from, text);
@@ -121,21 +129,23 @@ impl Switchboard {
                 Some(Connection::Waiting { .. }) | None => {}
             }
         }
+        self.workrooms.handle_deadline(now);
     }
 
     /// When [`Self::handle_deadline`] is to be called next, if nothing else happens.
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|&(until, _)| until)
+        let own = self.timers.first().map(|&(until, _)| until);
+        own.into_iter().chain(self.workrooms.deadline()).min()
     }
 
     /// The next thing to do, until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outputs.pop_front().or_else(|| self.workrooms.poll_output())
     }
 
     /// How much of everything there is.
     pub fn census(&self) -> Census {
-        Census { rooms: self.rooms.len(), sessions: self.sessions, calls: 0 }
+        Census { rooms: self.rooms.len(), sessions: self.sessions, calls: self.workrooms.calls() }
     }
 
     fn open(&mut self, now: Instant, id: ConnectionId, resume: Option<&Resume>) {
@@ -153,11 +163,8 @@ impl Switchboard {
                 self.greet(now, from, text, timer);
             }
             Some(Connection::Waiting { said, .. }) => {
-                said.cost += text.len() + TEXT_COST;
-                if said.cost > SAID_LIMIT {
+                if said.keep(text).is_err() {
                     self.turn_away(from, Refusal::InvalidProtocol);
-                } else {
-                    said.texts.push(text.into());
                 }
             }
             Some(Connection::Registered { .. }) => self.hear_registered(from, text),
@@ -374,7 +381,7 @@ impl Switchboard {
     fn succeed(&mut self, newcomer: ConnectionId, uid: Arc<PeerUid>) {
         let Some(Connection::Waiting { said, .. }) = self.connections.remove(&newcomer) else { return };
         self.register(newcomer, uid);
-        for text in said.texts {
+        for text in said {
             self.hear_registered(newcomer, &text);
         }
     }

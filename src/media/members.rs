@@ -6,10 +6,10 @@ use std::{
 };
 
 use super::{
-    Event, Far, MediaError, Options,
+    Event, Far, MediaError, OfferedServers, Options,
     description::{Layout, layout, parse},
     gate,
-    session::{Command, address, begin, spawn},
+    session::{Command, address, begin, spawn, with_offered},
     studio::{Member, Studio},
 };
 use crate::{
@@ -28,6 +28,7 @@ pub(super) fn start(
 
 struct Worker {
     options: Options,
+    offered: OfferedServers,
     gate: gate::Handle,
     events: Sender<Event>,
     // Before the studio: what members share is torn down last.
@@ -41,13 +42,20 @@ impl Worker {
         let (studio, devices) = Studio::new(&ends, gate.passes(), &events)?;
         gate.attach(devices);
         let _ = events.try_send(Event::Ready(inventory));
-        Ok(Self { options, gate, events, members: Vec::new(), studio })
+        let offered = OfferedServers::default();
+        Ok(Self { options, offered, gate, events, members: Vec::new(), studio })
     }
 
     fn run(mut self, inbox: &Receiver<Command>) {
-        while let Ok(Command::Call(connection, command)) = inbox.recv() {
-            if let Err(error) = self.carry_out(&connection, command) {
-                let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
+        loop {
+            match inbox.recv() {
+                Ok(Command::Call(connection, command)) => {
+                    if let Err(error) = self.carry_out(&connection, command) {
+                        let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
+                    }
+                }
+                Ok(Command::Offered(servers)) => self.offered = servers,
+                Ok(Command::Stop) | Err(_) => break,
             }
         }
         self.members.clear();
@@ -81,12 +89,13 @@ impl Worker {
     }
 
     fn begin(&mut self, connection: &Connection, layout: Layout) -> Result<&mut Member, MediaError> {
-        let options = Options { address: address(&self.options), far: Far::Stock, ..self.options.clone() };
+        let options = Options { far: Far::Stock, ..with_offered(&self.options, &self.offered, address(&self.options)) };
         let member = self.studio.member(&options, layout)?;
         member.peer.assign(connection.clone());
         self.members.retain(|(of, _)| of != connection);
         self.studio.set_occupied(true);
-        Ok(&mut self.members.push_mut((connection.clone(), member)).1)
+        self.members.push((connection.clone(), member));
+        self.member(connection).ok_or(MediaError::Gone)
     }
 
     fn member(&mut self, connection: &Connection) -> Option<&mut Member> {

@@ -11,8 +11,8 @@ use std::{
 use gstreamer::{self as gst, glib, prelude::*};
 use gstreamer_sdp::{SDPMessage, SDPMessageRef};
 use gstreamer_webrtc::{
-    WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCICEConnectionState, WebRTCPeerConnectionState,
-    WebRTCRTPTransceiver, WebRTCSDPType, WebRTCSessionDescription,
+    WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCICEConnectionState, WebRTCICEGatheringState,
+    WebRTCICETransportPolicy, WebRTCPeerConnectionState, WebRTCRTPTransceiver, WebRTCSDPType, WebRTCSessionDescription,
 };
 
 use super::{
@@ -25,6 +25,7 @@ use super::{
     identity::Identity,
     playback,
     probe::{self, Flag},
+    relay::Relays,
     report::{self, Reporter},
     sender::Sender as RtpSender,
 };
@@ -86,6 +87,7 @@ pub(super) struct Peer {
     /// How many candidates of the far side were taken.
     candidates: u32,
     reporter: Reporter,
+    relays: Relays,
 }
 
 impl Peer {
@@ -160,6 +162,7 @@ impl Peer {
             taken: Default::default(),
             mids: Arc::default(),
             candidates: 0,
+            relays: Relays::new(options.turn.len(), reporter.clone()),
             reporter,
         };
         peer.set_state(gst::State::Ready)?;
@@ -358,13 +361,22 @@ impl Peer {
     }
 
     fn listen(&self, connected: Flag) {
-        let (reporter, mids) = (self.reporter.clone(), Arc::clone(&self.mids));
+        let (reporter, mids, relays) = (self.reporter.clone(), Arc::clone(&self.mids), self.relays.clone());
         self.webrtc.connect("on-ice-candidate", false, move |values| {
             let m_line_index = values.get(1)?.get::<u32>().ok()?;
             let candidate = values.get(2)?.get::<String>().ok()?;
             let mid = mids.get().and_then(|mids| mids.get(usize::try_from(m_line_index).ok()?).cloned());
-            reporter.tell(MediaEvent::Candidate(Candidate { candidate, mid, m_line_index }));
+            let candidate = Candidate { candidate, mid, m_line_index };
+            relays.found(&candidate);
+            reporter.tell(MediaEvent::Candidate(candidate));
             None
+        });
+        let relays = self.relays.clone();
+        self.webrtc.connect_notify(Some("ice-gathering-state"), move |webrtc, _| {
+            let state = webrtc.property::<WebRTCICEGatheringState>("ice-gathering-state");
+            if state == WebRTCICEGatheringState::Complete {
+                relays.all_found();
+            }
         });
         self.watch_path(connected);
         let (reporter, channel, identity) = (self.reporter.clone(), Arc::clone(&self.channel), self.identity.clone());
@@ -465,6 +477,9 @@ fn make_webrtcbin(options: &Options) -> Result<gst::Element, MediaError> {
     wait_for_nothing(&webrtc);
     if let Some(stun) = &options.stun {
         webrtc.set_property("stun-server", stun);
+    }
+    if options.relay_only {
+        webrtc.set_property("ice-transport-policy", WebRTCICETransportPolicy::Relay);
     }
     let ice = webrtc.property::<gst::Object>("ice-agent");
     ice.set_property("ice-tcp", false);

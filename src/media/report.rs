@@ -35,6 +35,11 @@ impl Reporter {
         self.connection.get()
     }
 
+    /// Tells a person something, whether a call has the connection or not.
+    pub(super) fn notice(&self, what: &str) {
+        let _ = self.events.try_send(Event::Notice(what.into()));
+    }
+
     /// Tells something else of the connection; to nobody while no call has it.
     pub(super) fn tell_of<T>(&self, event: impl FnOnce(Connection, T) -> Event, what: T) {
         if let Some(connection) = self.connection.get() {

@@ -9,7 +9,7 @@ use std::{
 use gstreamer as gst;
 
 use super::{
-    Event, Far, MediaError, Options, complaint,
+    Event, Far, MediaError, OfferedServers, Options, complaint,
     description::{layout, parse},
     devices::{self, Ends, Inventory},
     gate,
@@ -42,6 +42,7 @@ const BACKLOG: usize = 256;
 
 pub(super) enum Command {
     Call(Connection, MediaCommand),
+    Offered(OfferedServers),
     Stop,
 }
 
@@ -101,6 +102,7 @@ impl Drop for LastWord {
 
 struct Worker {
     options: Options,
+    offered: OfferedServers,
     ends: Ends,
     gate: gate::Handle,
     events: Sender<Event>,
@@ -115,16 +117,23 @@ struct Worker {
 impl Worker {
     fn new(options: Options, gate: gate::Handle, events: Sender<Event>) -> Result<Self, MediaError> {
         let (ends, inventory) = begin(&options, &events)?;
-        let mut worker = Self { options, ends, gate, events, prepared: None, current: None, next: None };
+        let offered = OfferedServers::default();
+        let mut worker = Self { options, offered, ends, gate, events, prepared: None, current: None, next: None };
         worker.prepare()?;
         let _ = worker.events.try_send(Event::Ready(inventory));
         Ok(worker)
     }
 
     fn run(mut self, inbox: &Receiver<Command>) {
-        while let Ok(Command::Call(connection, command)) = inbox.recv() {
-            if let Err(error) = self.carry_out(&connection, command) {
-                let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
+        loop {
+            match inbox.recv() {
+                Ok(Command::Call(connection, command)) => {
+                    if let Err(error) = self.carry_out(&connection, command) {
+                        let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
+                    }
+                }
+                Ok(Command::Offered(servers)) => self.use_servers(servers),
+                Ok(Command::Stop) | Err(_) => break,
             }
         }
         self.close_all();
@@ -193,8 +202,20 @@ impl Worker {
         Ok(())
     }
 
+    /// The peer that is prepared knows the old ones.
+    fn use_servers(&mut self, servers: OfferedServers) {
+        if servers != self.offered {
+            self.offered = servers;
+            if self.prepared.take().is_some()
+                && let Err(error) = self.prepare()
+            {
+                tracing::warn!(%error, "no connection could be prepared");
+            }
+        }
+    }
+
     fn make_peer(&self, address: Option<IpAddr>) -> Result<Peer, MediaError> {
-        let options = Options { address, ..self.options.clone() };
+        let options = with_offered(&self.options, &self.offered, address);
         Peer::new(&options, &self.ends, self.gate.passes(), &self.events)
     }
 
@@ -210,7 +231,7 @@ impl Worker {
         ends.microphone = ends.microphone.filter(|_| layout.sound.is_some());
         ends.camera = ends.camera.filter(|_| layout.picture.is_some());
         let address = address(&self.options);
-        let options = Options { address, ..self.options.clone() };
+        let options = with_offered(&self.options, &self.offered, address);
         let peer = Peer::laid_out(&options, layout, &ends, self.gate.passes(), &self.events)?;
         self.prepared = Some((address, peer));
         Ok(())
@@ -250,6 +271,14 @@ impl Worker {
 
 fn is(peer: &Option<Peer>, connection: &Connection) -> bool {
     peer.as_ref().and_then(Peer::connection) == Some(connection)
+}
+
+/// What a connection is made with: also the servers that the rendezvous server offers, at this address only.
+pub(super) fn with_offered(options: &Options, offered: &OfferedServers, address: Option<IpAddr>) -> Options {
+    let mut options = Options { address, ..options.clone() };
+    options.stun = options.stun.or_else(|| offered.stun.clone());
+    options.turn.extend(offered.turn.iter().map(|turn| turn.to_string()));
+    options
 }
 
 /// The only address to use, if there is one.

@@ -166,6 +166,60 @@ pub enum Event {
         /// Mean blue of the last frame, 0 to 255.
         blue: u8,
     },
+    /// The room that this side enters.
+    Room {
+        /// Its name at the server.
+        name: String,
+        /// The link by which a browser comes into it.
+        link: String,
+        /// The same for a browser on this machine, where that is another address.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        local: Option<String>,
+    },
+    /// What this side goes by in the room.
+    Number {
+        /// Digits.
+        uid: String,
+    },
+    /// A member of the room came or went, or it stands differently with it.
+    Member {
+        /// What it goes by.
+        uid: String,
+        /// How it stands with it.
+        state: MemberState,
+        /// Why the last connection to it came to nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
+    /// How loud a member is, in dBFS, about ten times a second while it sends sound.
+    MemberLevel {
+        /// Which.
+        uid: String,
+        /// As it came.
+        db: f64,
+    },
+    /// A member's picture; only with `--window test`.
+    MemberPicture {
+        /// Which.
+        uid: String,
+        /// Pixels across.
+        width: u32,
+        /// Pixels down.
+        height: u32,
+        /// Frames seen so far.
+        frames: u64,
+        /// Mean red of the last frame, 0 to 255.
+        red: u8,
+        /// Mean green of the last frame, 0 to 255.
+        green: u8,
+        /// Mean blue of the last frame, 0 to 255.
+        blue: u8,
+    },
+    /// All tones heard in the room; only with `--speaker test`.
+    Tones {
+        /// Lowest first; empty, once, when it falls silent.
+        tones: Vec<Tone>,
+    },
     /// The speaker's volume changed.
     Volume {
         /// 100 is as received.
@@ -173,6 +227,31 @@ pub enum Event {
     },
     /// The program ends; always the last.
     Ended,
+}
+
+/// A tone among others.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Tone {
+    /// Its frequency.
+    pub hz: f64,
+    /// Its level in dBFS.
+    pub db: f64,
+}
+
+/// How it stands with a member of the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberState {
+    /// In the room, without a connection.
+    Here,
+    /// A connection is being made.
+    Connecting,
+    /// It can be heard, and hears.
+    Connected,
+    /// One more than the room can have.
+    TooMany,
+    /// No longer in the room.
+    Left,
 }
 
 /// Why a code is no longer shown.

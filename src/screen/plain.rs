@@ -2,7 +2,7 @@
 
 use super::{
     command::{Command, VOLUME_LIMIT},
-    event::{CallState, CodeEnd, Ending, Event, LineState},
+    event::{CallState, CodeEnd, Ending, Event, LineState, MemberState},
     status::{self, Seal, Status},
 };
 
@@ -67,11 +67,33 @@ pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<St
             format!("{name} has proved to be there: what was suspicious is over")
         }
         Event::Suspicious { .. } | Event::Sealed { .. } => return None,
-        Event::Level { .. } | Event::Tone { .. } | Event::Picture { .. } => return None,
+        Event::Room { name, link, local: None } => format!("room {name}: others come in by {link}"),
+        Event::Room { name, link, local: Some(local) } => {
+            format!("room {name}: others come in by {link} (in a browser on this machine: {local})")
+        }
+        Event::Number { uid } => format!("you are {uid} in the room"),
+        Event::Member { uid, state, message } => member(uid, *state, message.as_deref()),
+        Event::Level { .. }
+        | Event::Tone { .. }
+        | Event::Picture { .. }
+        | Event::MemberLevel { .. }
+        | Event::MemberPicture { .. }
+        | Event::Tones { .. } => return None,
         Event::Volume { percent } => format!("volume {percent} %"),
         Event::Ended => "ended".to_owned(),
     };
     Some(harmless(&text))
+}
+
+fn member(uid: &str, state: MemberState, message: Option<&str>) -> String {
+    let text = match state {
+        MemberState::Here => format!("{uid} is in the room, without a connection"),
+        MemberState::Connecting => format!("connecting to {uid}"),
+        MemberState::Connected => format!("connected to {uid}"),
+        MemberState::TooMany => format!("{uid} is in the room, but one too many: you do not hear each other"),
+        MemberState::Left => format!("{uid} has left"),
+    };
+    message.map_or_else(|| text.clone(), |why| format!("{text}: {why}"))
 }
 
 /// What the safety words are, for whoever asked.

@@ -1,10 +1,12 @@
 //! What is known at a moment, gathered from the events.
 
+mod room;
 mod words;
 
 use std::collections::VecDeque;
 
 use super::event::{CallState, CodeEnd, Ending, Event, LineState, Suspicion};
+pub(super) use room::Room;
 pub(super) use words::{Headline, expired, expired_hint, refused, refused_hint, unsealed};
 
 /// Notices that stay in sight.
@@ -82,6 +84,8 @@ pub(super) struct Status {
     pub(super) server: Option<String>,
     pub(super) devices: Option<Devices>,
     pub(super) code: Option<Code>,
+    /// Where there are several instead of one other side.
+    pub(super) room: Option<Room>,
     pub(super) line: LineState,
     pub(super) far_here: bool,
     pub(super) far_props: Option<FarProps>,
@@ -109,6 +113,7 @@ impl Default for Status {
             server: None,
             devices: None,
             code: None,
+            room: None,
             line: LineState::Connecting,
             far_here: false,
             far_props: None,
@@ -131,6 +136,7 @@ impl Default for Status {
 impl Status {
     /// Takes in what happened.
     pub(super) fn handle(&mut self, event: &Event) {
+        self.handle_room(event);
         match event {
             Event::Started { name, .. } => self.name.clone_from(name),
             Event::Server { url, .. } => self.server = Some(url.clone()),
@@ -180,7 +186,15 @@ impl Status {
                 self.far_level = far.or(self.far_level);
             }
             Event::Volume { percent } => self.volume = *percent,
-            Event::Tone { .. } | Event::Picture { .. } | Event::Ended => {}
+            Event::Tone { .. }
+            | Event::Tones { .. }
+            | Event::Picture { .. }
+            | Event::Room { .. }
+            | Event::Number { .. }
+            | Event::Member { .. }
+            | Event::MemberLevel { .. }
+            | Event::MemberPicture { .. }
+            | Event::Ended => {}
         }
     }
 

@@ -34,12 +34,13 @@ pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
 
 /// Shows the figures there, for ever.
 pub(super) async fn accept(listener: TcpListener, hub: Arc<Hub>) {
-    let router = Router::new().route("/metrics", get(show)).with_state(hub);
+    let router = Router::new().route("/metrics", get(show)).route("/health", get(async || "OK")).with_state(hub);
+    let router = router.layer(axum::middleware::map_response(http::brand));
     loop {
         match listener.accept().await {
             Ok((tcp, peer)) => {
-                let arrival = Arrival { peer: plain(peer.ip()), transport: Transport::Plain };
-                spawn(http::serve(Patient::new(tcp), arrival, router.clone()));
+                let arrival = Arrival { peer: plain(peer.ip()), transport: Transport::Plain, refusal: None };
+                spawn(http::serve(Patient::new(tcp, None), arrival, router.clone()));
             }
             Err(error) => {
                 tracing::debug!(%error, "a connection for the figures could not be accepted");

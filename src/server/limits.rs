@@ -1,6 +1,12 @@
 //! What a client may cost the server and the others.
 
+mod bucket;
+mod door;
+
 use std::time::Duration;
+
+pub(super) use bucket::Bucket;
+pub(super) use door::{Door, Entry, Prefix, Refusal};
 
 /// How much is too much; whoever goes beyond is refused with a reason.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -14,8 +15,11 @@ use super::{
     ServerError,
     certificate::Certificate,
     http::{self, Arrival, Transport},
+    hub::Hub,
+    limits::Refusal,
     plain, spawn,
     stream::Patient,
+    ticket::Ticket,
 };
 
 /// How long a connection may take until it has said its first byte, and again until TLS is agreed on.
@@ -88,33 +92,68 @@ fn bind_one(address: IpAddr, port: u16) -> Result<TcpListener, ServerError> {
 }
 
 /// Takes connections in, for ever.
-pub(super) async fn accept(listener: TcpListener, certificate: Arc<Certificate>, router: axum::Router) {
+pub(super) async fn accept(listener: TcpListener, certificate: Arc<Certificate>, hub: Arc<Hub>, router: axum::Router) {
+    let mut is_short = false;
     loop {
         match listener.accept().await {
-            Ok((tcp, peer)) => spawn(welcome(tcp, plain(peer.ip()), certificate.clone(), router.clone())),
+            Ok((tcp, peer)) => {
+                is_short = false;
+                let peer = plain(peer.ip());
+                // Whoever is not let in is not told either: one of too many.
+                let Some((ticket, refusal)) = hub.admit(peer) else { continue };
+                spawn(welcome(tcp, ticket, (peer, refusal), certificate.clone(), router.clone()));
+            }
+            // The client's doing: it went away before it was taken in.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::debug!(%error, "a connection could not be accepted");
+                if !is_short {
+                    tracing::warn!(%error, "no more connections can be taken in for now");
+                }
+                is_short = true;
                 tokio::time::sleep(SHORTAGE).await;
             }
         }
     }
 }
 
-async fn welcome(tcp: TcpStream, peer: IpAddr, certificate: Arc<Certificate>, router: axum::Router) {
+async fn welcome(
+    tcp: TcpStream,
+    ticket: Ticket,
+    (peer, refusal): (IpAddr, Option<Refusal>),
+    certificate: Arc<Certificate>,
+    router: axum::Router,
+) {
     let mut first = [0];
     let Ok(Ok(1)) = tokio::time::timeout(HANDSHAKE_LIMIT, tcp.peek(&mut first)).await else { return };
     let Ok(own) = tcp.local_addr() else { return };
     let _ = tcp.set_nodelay(true); // What is said here is short and waited for.
-    let stream = Patient::new(tcp);
+    let stream = Patient::new(tcp, Some(ticket));
     if first != [TLS_HANDSHAKE] {
-        return http::serve(stream, Arrival { peer, transport: Transport::Plain }, router).await;
+        return http::serve(stream, Arrival { peer, transport: Transport::Plain, refusal }, router).await;
     }
     let acceptor = TlsAcceptor::from(certificate.config(own.ip()));
     match tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => http::serve(stream, Arrival { peer, transport: Transport::Tls }, router).await,
+        Ok(Ok(stream)) => http::serve(stream, Arrival { peer, transport: Transport::Tls, refusal }, router).await,
         Ok(Err(error)) => tracing::debug!(%error, "no TLS was agreed on"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
+}
+
+/// Lets this process have as many files open as it may at all, and tells how many connections that is enough for.
+pub(super) fn raise_file_limit() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "the limit for open files could not be raised");
+            limit = getrlimit(Resource::Nofile);
+        }
+    }
+    let files = limit.current.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
+    // Some are taken by other things than connections; and whoever is told to come later needs one too.
+    let room = files - files / 10;
+    tracing::info!(files, "open files are limited");
+    room
 }
 
 #[cfg(test)]

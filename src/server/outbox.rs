@@ -1,13 +1,14 @@
 //! What waits to be sent on one connection; bounded, so that a slow reader loses itself and holds nobody up.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Waker},
+    time::Instant,
 };
 
-/// How much may wait for one connection: 1 MiB.
-const WAITING_LIMIT: usize = 1 << 20;
+use super::life::{Life, Tick};
 
 /// What each item is taken to weigh besides its text, so that many empty ones are bounded too.
 const ITEM_WEIGHT: usize = 32;
@@ -16,18 +17,23 @@ const ITEM_WEIGHT: usize = 32;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Item {
     /// A text message.
-    Text(Arc<str>),
+    Text {
+        /// What it says.
+        text: Arc<str>,
+        /// When it came, if another client said it.
+        came: Option<Instant>,
+    },
     /// A ping.
     Ping,
     /// The end: a close frame with this code and reason.
-    Close(u16, &'static str),
+    Close(u16, Cow<'static, str>),
 }
 
 impl Item {
     /// What the item counts towards the limit, in bytes.
     pub(super) fn weight(&self) -> usize {
         match self {
-            Self::Text(text) => text.len() + ITEM_WEIGHT,
+            Self::Text { text, .. } => text.len() + ITEM_WEIGHT,
             Self::Ping | Self::Close(..) => ITEM_WEIGHT,
         }
     }
@@ -38,8 +44,13 @@ impl Item {
 pub(super) struct Overflow;
 
 /// A queue between whoever has something to say to a connection and the task that says it.
-#[derive(Debug, Default)]
-pub(super) struct Outbox(Mutex<Queue>);
+#[derive(Debug)]
+pub(super) struct Outbox {
+    queue: Mutex<Queue>,
+    limit: usize,
+    /// When the connection was heard last.
+    pub(super) life: Life,
+}
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -51,6 +62,11 @@ struct Queue {
 }
 
 impl Outbox {
+    /// An empty one, in which so many bytes may wait.
+    pub(super) fn new(limit: usize, now: Tick) -> Self {
+        Self { queue: Mutex::default(), limit, life: Life::new(now) }
+    }
+
     /// Queues an item; never waits. What comes after an overflow is dropped.
     pub(super) fn push(&self, item: Item) -> Result<(), Overflow> {
         let mut queue = self.lock();
@@ -58,7 +74,7 @@ impl Outbox {
             queue.waiting += item.weight();
             queue.items.push_back(item);
         }
-        queue.overflowed |= queue.waiting > WAITING_LIMIT;
+        queue.overflowed |= queue.waiting > self.limit;
         if queue.overflowed {
             queue.items = VecDeque::new();
         }
@@ -95,7 +111,7 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -103,23 +119,29 @@ impl Outbox {
 mod tests {
     use super::*;
 
+    const LIMIT: usize = 1 << 20;
+
     fn text(bytes: usize) -> Item {
-        Item::Text("x".repeat(bytes).into())
+        Item::Text { text: "x".repeat(bytes).into(), came: None }
+    }
+
+    fn outbox() -> Outbox {
+        Outbox::new(LIMIT, Tick::after(std::time::Duration::ZERO))
     }
 
     #[test]
     fn what_is_queued_comes_out_in_order() {
-        let outbox = Outbox::default();
-        for item in [text(1), Item::Ping, Item::Close(1000, "")] {
+        let outbox = outbox();
+        for item in [text(1), Item::Ping, Item::Close(1000, "".into())] {
             outbox.push(item).unwrap();
         }
         let taken: Vec<_> = std::iter::from_fn(|| outbox.take()).collect();
-        assert_eq!(taken, [text(1), Item::Ping, Item::Close(1000, "")]);
+        assert_eq!(taken, [text(1), Item::Ping, Item::Close(1000, "".into())]);
     }
 
     #[test]
-    fn over_a_mebibyte_waiting_is_an_overflow_and_stays_one() {
-        let outbox = Outbox::default();
+    fn over_the_limit_waiting_is_an_overflow_and_stays_one() {
+        let outbox = outbox();
         for _ in 0..15 {
             outbox.push(text(64 << 10)).unwrap();
         }
@@ -130,7 +152,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_counts_until_it_is_sent() {
-        let outbox = Outbox::default();
+        let outbox = outbox();
         let big = || text(1 << 19);
         outbox.push(big()).unwrap();
         let weight = outbox.take().unwrap().weight();
@@ -142,8 +164,8 @@ mod tests {
 
     #[test]
     fn many_empty_texts_are_bounded_too() {
-        let outbox = Outbox::default();
+        let outbox = outbox();
         let count = (0..).take_while(|_| outbox.push(text(0)).is_ok()).count();
-        assert_eq!(count, WAITING_LIMIT / ITEM_WEIGHT);
+        assert_eq!(count, LIMIT / ITEM_WEIGHT);
     }
 }

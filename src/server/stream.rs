@@ -13,20 +13,24 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::ticket::Ticket;
+
 /// How long a connection may make no progress while something waits to be sent: 10 s.
 const STALL_LIMIT: Duration = Duration::from_secs(10);
 
 /// A TCP connection whose writes fail with `TimedOut` after [`STALL_LIMIT`] without progress.
 pub(super) struct Patient {
     tcp: TcpStream,
+    /// Given back when the connection ends, whatever has become of it.
+    _ticket: Option<Ticket>,
     limit: Duration,
     /// Set while a write is blocked.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patient {
-    pub(super) fn new(tcp: TcpStream) -> Self {
-        Self { tcp, limit: STALL_LIMIT, stall: None }
+    pub(super) fn new(tcp: TcpStream, ticket: Option<Ticket>) -> Self {
+        Self { tcp, _ticket: ticket, limit: STALL_LIMIT, stall: None }
     }
 
     /// Passes on what a write gave, and counts the time in which it gives nothing.
@@ -89,7 +93,7 @@ mod tests {
     async fn pair(limit: Duration) -> (Patient, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut near = Patient::new(listener.accept().await.unwrap().0);
+        let mut near = Patient::new(listener.accept().await.unwrap().0, None);
         near.limit = limit;
         (near, far)
     }

@@ -1,10 +1,11 @@
 //! One WebSocket connection: frames in to the hub, the outbox out to the wire.
 
 use std::{
+    borrow::Cow,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -14,9 +15,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{Sink, SinkExt, Stream};
-use hyper::upgrade::Upgraded;
+use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -28,12 +30,18 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    hub::{Hub, Seat},
+    Origins,
+    http::host,
+    hub::{Hub, Seat, TooFast},
+    metrics::Cause,
+    now,
     outbox::Item,
     spawn,
+    stream::Patient,
 };
 use crate::{
-    rendezvous::{MESSAGE_LIMIT, Resume},
+    invite::Origin,
+    rendezvous::Resume,
     switchboard::{Dialect, Input},
     workrooms,
 };
@@ -41,13 +49,16 @@ use crate::{
 /// What one read takes from the socket. It stays allocated for every connection, and what is said is mostly short.
 const READ_SIZE: usize = 1024;
 
-/// What the socket keeps of a message that the system does not take at once: one message and a pong.
-const WRITE_SIZE: usize = 4 * MESSAGE_LIMIT;
+/// What the socket keeps of a message that the system does not take at once: one message and a pong, in messages.
+const WRITE_SIZE: usize = 4;
 
 /// How long a closed connection is listened to, so that the close frame is not lost with it.
 const LINGER: Duration = Duration::from_secs(2);
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+/// What a WebSocket goes over.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for S {}
 
 /// Whether the client wants a WebSocket.
 pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
@@ -59,6 +70,10 @@ pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
 
 /// Answers a request for a WebSocket, and carries what goes over it.
 pub(super) fn upgrade(request: Request, hub: Arc<Hub>) -> Response {
+    if !is_welcome(request.headers(), &hub.settings.origins) {
+        hub.metrics.refused(Cause::Origin);
+        return (StatusCode::FORBIDDEN, "Pages of another site may not use this server.\n").into_response();
+    }
     let response = match create_response_with_body(&request, Body::empty) {
         Ok(response) => response,
         Err(error) => {
@@ -71,26 +86,51 @@ pub(super) fn upgrade(request: Request, hub: Arc<Hub>) -> Response {
     let upgraded = hyper::upgrade::on(request);
     spawn(async move {
         match upgraded.await {
-            Ok(upgraded) if speaks_workrooms => carry(upgraded, hub.open(Dialect::Workrooms)).await,
-            Ok(upgraded) => carry(upgraded, hub.open(Dialect::Rendezvous(resume.as_ref()))).await,
+            Ok(upgraded) if speaks_workrooms => carry(upgraded, hub.open(Dialect::Workrooms)),
+            Ok(upgraded) => carry(upgraded, hub.open(Dialect::Rendezvous(resume.as_ref()))),
             Err(error) => tracing::debug!(%error, "a connection broke before it was a WebSocket"),
         }
     });
     response
 }
 
-fn config() -> WebSocketConfig {
+/// Whether a page may speak to this server: its own, and those of the sites that are listed.
+///
+/// A browser names the page's site, and lets no script say another; whoever names none is no browser.
+fn is_welcome(headers: &HeaderMap, origins: &Origins) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let Ok(origin) = origin.to_str() else { return false };
+    let Origins::Listed(listed) = origins else { return true };
+    let own = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    let is_own = own.zip(host(headers)).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host));
+    is_own || origin.parse().is_ok_and(|origin: Origin| listed.contains(&origin))
+}
+
+fn config(message: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_SIZE)
         .write_buffer_size(0)
-        .max_write_buffer_size(WRITE_SIZE)
-        .max_message_size(Some(MESSAGE_LIMIT))
-        .max_frame_size(Some(MESSAGE_LIMIT))
+        .max_write_buffer_size(WRITE_SIZE.saturating_mul(message.max(READ_SIZE)))
+        .max_message_size(Some(message))
+        .max_frame_size(Some(message))
 }
 
-async fn carry(upgraded: Upgraded, seat: Seat) {
-    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config())).await;
-    let mut line = Line { socket, seat, in_flight: 0, hearing: Side::Open, saying: Side::Open };
+/// Carries on with the bare stream, in a task of its own that is as small as can be: nothing of HTTP is in it.
+fn carry(upgraded: Upgraded, seat: Seat) {
+    match upgraded.downcast::<TokioIo<Patient>>() {
+        Ok(Parts { io, read_buf, .. }) => spawn(converse(io.into_inner(), read_buf, seat)),
+        Err(upgraded) => match upgraded.downcast::<TokioIo<TlsStream<Patient>>>() {
+            Ok(Parts { io, read_buf, .. }) => spawn(converse(io.into_inner(), read_buf, seat)),
+            Err(_) => tracing::error!("a WebSocket over something unknown"),
+        },
+    }
+}
+
+/// A conversation over one WebSocket, to its end; `early` is what the client said without waiting for an answer.
+async fn converse<S: Wire>(stream: S, early: Bytes, seat: Seat) {
+    let config = config(seat.message_limit());
+    let socket = WebSocketStream::from_partially_read(stream, early.into(), Role::Server, Some(config)).await;
+    let mut line = Line { socket, seat, in_flight: None, hearing: Side::Open, saying: Side::Open };
     let ending = std::future::poll_fn(|cx| line.poll(cx)).await;
     let Line { socket, seat, .. } = line;
     drop(seat); // Others need not wait for the close handshake.
@@ -108,7 +148,7 @@ enum Ending {
     /// Nothing more can be said to it.
     Gone,
     /// With a close frame of ours.
-    Close(u16, &'static str),
+    Close(u16, Cow<'static, str>),
     /// With a close frame of the client's, to be answered.
     Answer,
 }
@@ -120,18 +160,25 @@ enum Side {
 }
 
 /// A WebSocket between its outbox and the hub. Neither direction waits for the other.
-struct Line {
-    socket: Socket,
+struct Line<S> {
+    socket: WebSocketStream<S>,
     seat: Seat,
-    /// The weight of what was taken from the outbox last and may not be sent yet.
-    in_flight: usize,
+    /// What was taken from the outbox last and may not be sent yet.
+    in_flight: Option<InFlight>,
     /// Done after a message that cannot be read; the hub then says how to end.
     hearing: Side,
     /// Done after a write failed; what the client had said before is still heard.
     saying: Side,
 }
 
-impl Line {
+/// What is on its way from the outbox to the wire.
+struct InFlight {
+    weight: usize,
+    /// How many bytes another client said, and when they came.
+    relayed: Option<(usize, Instant)>,
+}
+
+impl<S: Wire> Line<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         loop {
             if self.seat.outbox.watch(cx).is_err() {
@@ -159,15 +206,20 @@ impl Line {
             match Pin::new(&mut self.socket).poll_ready(cx) {
                 Poll::Pending => return None,
                 Poll::Ready(Err(error)) => return self.fall_silent(&error),
-                Poll::Ready(Ok(())) => self.seat.outbox.settle(std::mem::take(&mut self.in_flight)),
+                Poll::Ready(Ok(())) => self.settle(),
             }
             let Some(item) = self.seat.outbox.take() else { break };
-            self.in_flight = item.weight();
+            let weight = item.weight();
+            let mut relayed = None;
             let message = match item {
-                Item::Text(text) => Message::text(&*text),
+                Item::Text { text, came } => {
+                    relayed = came.map(|came| (text.len(), came));
+                    Message::text(&*text)
+                }
                 Item::Ping => Message::Ping(Bytes::new()),
                 Item::Close(code, reason) => return Some(Ending::Close(code, reason)),
             };
+            self.in_flight = Some(InFlight { weight, relayed });
             if let Err(error) = Pin::new(&mut self.socket).start_send(message) {
                 return self.fall_silent(&error);
             }
@@ -175,6 +227,15 @@ impl Line {
         match Pin::new(&mut self.socket).poll_flush(cx) {
             Poll::Ready(Err(error)) => self.fall_silent(&error),
             Poll::Ready(Ok(())) | Poll::Pending => None,
+        }
+    }
+
+    /// What was in flight has been sent.
+    fn settle(&mut self) {
+        let Some(InFlight { weight, relayed }) = self.in_flight.take() else { return };
+        self.seat.outbox.settle(weight);
+        if let Some((bytes, came)) = relayed {
+            self.seat.metrics().relayed(bytes, now().saturating_duration_since(came));
         }
     }
 
@@ -186,29 +247,30 @@ impl Line {
 
     /// Passes on what came, and tells whether it was the last.
     fn hear(&mut self, heard: Option<Result<Message, Error>>) -> Option<Ending> {
-        match heard {
-            Some(Ok(Message::Text(text))) => self.seat.handle(Input::Text(&text)),
-            Some(Ok(Message::Binary(_))) => self.seat.handle(Input::Binary),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => self.seat.handle(Input::Frame),
+        let input = match &heard {
+            Some(Ok(Message::Text(text))) => Input::Text(text),
+            Some(Ok(Message::Binary(_))) => Input::Binary,
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Input::Frame,
             Some(Ok(Message::Close(_))) => return Some(Ending::Answer),
             Some(Err(Error::Capacity(_))) => {
                 self.hearing = Side::Done;
-                self.seat.handle(Input::TooLarge);
+                Input::TooLarge
             }
-            Some(Err(Error::Utf8(_))) => return Some(Ending::Close(1007, "not UTF-8")),
+            Some(Err(Error::Utf8(_))) => return Some(Ending::Close(1007, "not UTF-8".into())),
             Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => return Some(Ending::Gone),
-            Some(Err(Error::Protocol(_))) => return Some(Ending::Close(1002, "invalid protocol")),
+            Some(Err(Error::Protocol(_))) => return Some(Ending::Close(1002, "invalid protocol".into())),
             Some(Err(_)) | None => return Some(Ending::Gone),
-        }
-        None
+        };
+        // 1008: against this server's policy.
+        self.seat.handle(input).err().map(|TooFast| Ending::Close(1008, "too many messages".into()))
     }
 }
 
 /// Says the last word, ours or the answer to the client's, and sees to it that it arrives.
-async fn close(mut socket: Socket, last_word: Option<(u16, &'static str)>) {
+async fn close<S: Wire>(mut socket: WebSocketStream<S>, last_word: Option<(u16, Cow<'static, str>)>) {
     let said = match last_word {
         Some((code, reason)) => {
-            let frame = CloseFrame { code: code.into(), reason: reason.into() };
+            let frame = CloseFrame { code: code.into(), reason: reason.as_ref().into() };
             socket.send(Message::Close(Some(frame))).await
         }
         None => socket.flush().await,

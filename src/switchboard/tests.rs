@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::*;
+use super::{
+    said::{SAID_LIMIT, TEXT_COST},
+    *,
+};
+use crate::rendezvous::MESSAGE_LIMIT;
 
 /// A switchboard on a clock of its own, whose outputs read as text: `1: HELLO`, `1 ping`, `1 close 1000`.
 pub(super) struct Board {
@@ -425,7 +429,8 @@ fn nothing_is_kept_of_those_who_left() {
     for id in [3, 1, 2, 4] {
         board.input(id, Input::Closed);
     }
-    let Switchboard { connections, uids, rooms, timers, resumes, outputs, limits: _, sessions } = &board.switchboard;
+    let Switchboard { connections, uids, rooms, timers, resumes, outputs, sessions, workrooms: _, limits: _ } =
+        &board.switchboard;
     assert!(connections.is_empty() && uids.is_empty() && rooms.is_empty() && timers.is_empty());
     assert!(resumes.is_empty() && outputs.is_empty() && *sessions == 0);
 }

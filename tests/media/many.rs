@@ -10,7 +10,7 @@ use twocan::{
     call::{Connection, MediaCommand, MediaEvent},
     conversation::Gate,
     ids::SessionId,
-    media::{Choice, Event, Media, Options, Picture},
+    media::{Choice, Event, Far, Media, Options, Picture},
     negotiation::SdpType,
     rt,
 };
@@ -194,6 +194,7 @@ impl Member {
             speaker: Choice::Test(None),
             window: Choice::Test(None),
             address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            far: Far::Stock,
             ..Options::default()
         };
         let (sender, events) = rt::channel(65_536);

@@ -10,12 +10,14 @@
 mod churn;
 mod client;
 mod http;
+mod ice;
 mod life;
 mod limits;
 mod links;
 mod metrics;
 mod protocol;
 mod tls;
+mod workrooms;
 
 use std::{
     net::{IpAddr, Ipv4Addr},

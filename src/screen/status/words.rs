@@ -23,6 +23,9 @@ impl Headline {
 impl Status {
     /// The one line that says how things stand, and one for the gate.
     pub(in crate::screen) fn headline(&self) -> Headline {
+        if let Some(room) = &self.room {
+            return self.headline_room(room);
+        }
         if self.line == LineState::Taken && self.call != CallState::Connected {
             return Headline::new(Mood::Trouble, "open on another machine — press t to try again");
         }
@@ -58,7 +61,11 @@ impl Status {
 
     /// The other side, by the conversation's name; one that nobody named says nothing of who is there.
     pub(in crate::screen) fn who(&self) -> &str {
-        if self.waits || self.name.starts_with("conversation") { "the other side" } else { &self.name }
+        match self.room {
+            Some(_) => "the others",
+            None if self.waits || self.name.starts_with("conversation") => "the other side",
+            None => &self.name,
+        }
     }
 
     /// The same while a call that was up is missed.
@@ -105,7 +112,7 @@ impl Status {
     }
 
     /// What the gate means while there is no connection; `then` is when that changes.
-    fn gate(&self, then: &str) -> String {
+    pub(super) fn gate(&self, then: &str) -> String {
         let no_microphone = self.devices.as_ref().is_some_and(|devices| devices.microphone.is_none());
         match (self.paused, no_microphone, self.microphone_muted) {
             (true, ..) => "you are paused".into(),

@@ -15,7 +15,7 @@ use super::{
     text::{chopped, flowing, indented, rows, wrapped},
 };
 use crate::screen::{
-    event::{CallState, LineState},
+    event::{CallState, LineState, MemberState},
     status::{Headline, Mood, Status},
 };
 
@@ -129,11 +129,18 @@ impl Canvas<'_, '_> {
 
     /// The other side, whether it is sealed, and what is heard only later.
     fn presence(&self, width: u16) -> Vec<Line<'static>> {
-        let dot = match self.status.is_far_here() {
+        let dot = |is_there| match is_there {
             true => Span::from("● ").fg(self.inks.of(Color::Green)),
             false => Span::from("○ ").dim(),
         };
-        let there = vec![dot, Span::from(self.status.presence())];
+        if let Some(room) = &self.status.room {
+            let unsealed = self.status.seal_mark().into_iter().flat_map(|mark| wrapped(mark, width)).map(Stylize::dim);
+            let members = room.members.iter().map(|member| {
+                Line::from(vec![dot(member.state == MemberState::Connected), Span::from(member.words())])
+            });
+            return members.chain(unsealed).collect();
+        }
+        let there = vec![dot(self.status.is_far_here()), Span::from(self.status.presence())];
         let seal = self.status.seal_mark().map(|mark| vec![Span::from(mark).dim()]);
         let mut lines = flowing(std::iter::once(there).chain(seal), width);
         lines.extend(self.status.delays().iter().flat_map(|delay| wrapped(delay, width)));

@@ -1,0 +1,114 @@
+//! Measures what a server costs that runs as a process of its own: memory for each idle connection, processor time for
+//! each connect and each relayed message, and what is left of a crowd that has gone.
+//!
+//! `load --twocan PROGRAM [--peer SCRIPT] [--clients N] [--rounds N] [--messages N] [--json FILE]`. Run by
+//! `scripts/bench server`; without arguments it does nothing.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, reason = "a program for people")]
+#![allow(clippy::expect_used, reason = "a measurement that cannot be made is of no use")]
+
+mod line;
+mod measure;
+mod process;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use line::{Dialect, Target, any_certificate};
+use measure::{Figures, Size, measure};
+use process::Process;
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// Where several rounds were measured, this is what counts.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// One server under one name.
+struct Subject {
+    name: &'static str,
+    start: Box<dyn Fn() -> io::Result<Process>>,
+    dialect: Dialect,
+    tls: bool,
+}
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let flags: BTreeMap<_, _> =
+        arguments.chunks_exact(2).map(|pair| (pair[0].trim_start_matches('-'), pair[1].as_str())).collect();
+    let Some(&twocan) = flags.get("twocan") else { return };
+    let number = |name, default| flags.get(name).map_or(default, |text| text.parse().expect("a number"));
+    let size = Size { clients: number("clients", 10_000), messages: number("messages", 50_000) };
+    raise_file_limit();
+    let state = tempfile::tempdir().expect("a folder for the server's key");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut results = BTreeMap::new();
+    for round in 0..number("rounds", 3) {
+        for subject in subjects(twocan.into(), state.path(), flags.get("peer").map(PathBuf::from)) {
+            eprintln!("── {} (round {})", subject.name, round + 1);
+            let figures = runtime.block_on(once(&subject, &size)).expect("a measurement");
+            for (what, value) in figures {
+                results.entry((what, subject.name)).or_insert_with(Vec::new).push(value);
+            }
+        }
+    }
+    let results: BTreeMap<_, _> = results.into_iter().map(|(key, values)| (key, median(values))).collect();
+    println!("{}", table(&results, &size));
+    if let Some(path) = flags.get("json") {
+        let plain: BTreeMap<_, _> =
+            results.iter().map(|((what, who), value)| (format!("{who}: {what}"), value)).collect();
+        std::fs::write(path, serde_json::to_string_pretty(&plain).expect("figures")).expect("a file for the figures");
+    }
+}
+
+fn subjects(twocan: PathBuf, state: &Path, peer: Option<PathBuf>) -> Vec<Subject> {
+    let state = state.to_owned();
+    let start = move || Process::twocan(&twocan, &state, 0, &[]);
+    let ours = |name, tls| Subject { name, start: Box::new(start.clone()), dialect: Dialect::Rendezvous, tls };
+    let mut subjects = vec![ours("twocan", false), ours("twocan, TLS", true)];
+    subjects.extend(peer.map(|script| {
+        let start = move || {
+            let mut command = Command::new("node");
+            command.arg(&script);
+            Process::start(command)
+        };
+        Subject { name: "peer (npm)", start: Box::new(start), dialect: Dialect::Peer, tls: false }
+    }));
+    subjects
+}
+
+async fn once(subject: &Subject, size: &Size) -> io::Result<Figures> {
+    let process = (subject.start)()?;
+    let tls = subject.tls.then(any_certificate).transpose().map_err(io::Error::other)?;
+    measure(&process, &Target { address: process.address(), dialect: subject.dialect, tls }, size).await
+}
+
+fn table(results: &BTreeMap<(&str, &str), f64>, size: &Size) -> String {
+    let mut columns: Vec<_> = results.keys().map(|(_, who)| *who).collect();
+    columns.sort_by_key(|who| (!who.starts_with("twocan"), *who));
+    columns.dedup();
+    let mut text = format!("{:44}", format!("{} clients, {} messages", size.clients, size.messages));
+    columns.iter().for_each(|who| text += &format!("{who:>14}"));
+    let mut rows: Vec<_> = results.keys().map(|(what, _)| *what).collect();
+    rows.dedup();
+    for what in rows {
+        text += &format!("\n{what:44}");
+        for who in &columns {
+            let value = results.get(&(what, *who));
+            text += &value.map_or(format!("{:>14}", "–"), |value| format!("{value:>14.2}"));
+        }
+    }
+    text
+}
+
+/// As many sockets as this user may have.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("a limit that is allowed");
+}
