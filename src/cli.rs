@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     config::{ServeSettings, Stun},
+    ids::{PeerUid, RoomId},
     invite::Origin,
 };
 
@@ -46,6 +47,16 @@ pub enum Command {
     ///
     /// Nothing is sent or played before you unpause.
     Talk(Box<Talk>),
+    /// Call a WebRTC app of any make, or wait to be called by one
+    ///
+    /// The two meet at a rendezvous server of the HELLO/SESSION kind. Such a call is not sealed: whoever runs the server
+    /// could listen in. Nothing is sent or played before you unpause.
+    Call(Box<Call>),
+    /// Talk with up to seven others in a room, with WebRTC apps of any make among them
+    ///
+    /// Whoever enters a room of the same name at the same server is in it; browsers come in by the link that is shown.
+    /// A room is not sealed: whoever runs the server could listen in. Nothing is sent or played before you unpause.
+    Room(Box<Room>),
     /// List the conversations: name, other side, last talked, where
     List(List),
     /// Give a conversation another name; the other side is not told
@@ -78,6 +89,44 @@ pub struct Talk {
     /// Have the conversation here, and end it in the window on this machine where it is open
     #[arg(long)]
     pub take_over: bool,
+}
+
+/// What `twocan call` takes.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  twocan call 4711 --server https://HOST:8443    call who is registered there as 4711
+  twocan call --as tim --server https://HOST     wait there for whoever calls tim
+  twocan call --as tim                           the same, at a server inside this program")]
+pub struct Call {
+    /// Whom to call: what the other side is registered as; without it, wait for whoever calls
+    pub uid: Option<PeerUid>,
+    /// What to be registered as [default: a random number]
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<PeerUid>,
+    /// Begin every call unpaused: what is said is heard as soon as it is connected
+    #[arg(long)]
+    pub unpaused: bool,
+    /// Where to meet, with what, and how it is shown.
+    #[command(flatten)]
+    pub means: Means,
+}
+
+/// What `twocan room` takes.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  twocan room tea                               at a server inside this program, with a link for browsers
+  twocan room tea --server https://HOST:8443    at the server where the others are
+  twocan room tea --camera none --unpaused      without a picture, and heard at once")]
+pub struct Room {
+    /// The room's name: one word
+    #[arg(value_name = "ROOM")]
+    pub room: RoomId,
+    /// Begin unpaused: you hear, and are heard, as soon as you are connected
+    #[arg(long)]
+    pub unpaused: bool,
+    /// Where to meet, with what, and how it is shown.
+    #[command(flatten)]
+    pub means: Means,
 }
 
 /// Where to meet, with what, and how it is shown: the same for everything that calls.
@@ -123,6 +172,12 @@ pub struct Media {
     /// Send and receive sound and picture at this address of this machine only, rather than at all of them
     #[arg(long, value_name = "ADDRESS")]
     pub address: Option<IpAddr>,
+    /// Send and receive sound and picture by a TURN server only: the other side never learns your address
+    #[arg(long)]
+    pub relay_only: bool,
+    /// Trust the servers that this authority vouches for: a PEM or DER file, such as what a server gives at /ca
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
 }
 
 /// Where a server listens.
@@ -182,8 +237,11 @@ pub struct Forget {
 
 /// What `twocan serve` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Example:
-  twocan serve --port 9443    and on the others: twocan talk --server https://HOST:9443")]
+#[command(after_long_help = "Examples:
+  twocan serve --port 9443    and on the others: twocan talk --server https://HOST:9443
+  twocan serve --check        would it start?
+
+Each of these may stand in the config file, below [serve], under the same name; port and listen above it.")]
 pub struct Serve {
     /// Where it listens.
     #[command(flatten)]
@@ -191,6 +249,23 @@ pub struct Serve {
     /// Everything else.
     #[command(flatten)]
     pub settings: ServeSettings,
+    /// Say whether the server could start so, and why not; start nothing
+    ///
+    /// The exit code is 0 if it could, and 1 if not.
+    #[arg(long, help_heading = "Operation")]
+    pub check: bool,
+    /// How the log is written to standard error
+    #[arg(long, value_enum, default_value_t = Log::Text, help_heading = "Operation")]
+    pub log: Log,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Log {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
 }
 
 #[cfg(test)]

@@ -38,6 +38,11 @@ pub struct Config {
     pub stun: Option<Stun>,
     /// TURN servers, each with `url`, `user` and `password`.
     pub turn: Vec<Turn>,
+    /// A file with an authority whose servers are trusted.
+    pub ca: Option<PathBuf>,
+    /// Whether sound and picture go by a TURN server whatever else there is.
+    #[serde(rename = "relay-only")]
+    pub relay_only: bool,
     /// The microphone: a name, `auto`, `test` or `none`.
     pub microphone: Option<String>,
     /// The camera: a name, `auto`, `test` or `none`.
@@ -149,6 +154,8 @@ server = "https://talk.example"
 port = 9443
 listen = "127.0.0.1"
 stun = "stun:stun.example"
+ca = "ca.pem"
+relay-only = true
 microphone = "Yeti"
 camera = "none"
 speaker = "auto"
@@ -170,6 +177,7 @@ password = "hunter2"
         assert_eq!((config.port, config.listen), (Some(9443), Some([127, 0, 0, 1].into())));
         assert_eq!(config.stun.unwrap().address(), "stun://stun.example:3478");
         assert_eq!(config.turn[0].address().as_str(), "turn://me:hunter2@turn.example:3479");
+        assert_eq!((config.ca, config.relay_only), (Some("ca.pem".into()), true));
         assert_eq!(config.microphone.as_deref(), Some("Yeti"));
         assert_eq!(config.camera.as_deref(), Some("none"));
         assert_eq!(config.speaker.as_deref(), Some("auto"));

@@ -119,6 +119,7 @@ impl Conversation {
         match input {
             Input::Start => self.start(),
             Input::SocketOpen => self.socket_open(now),
+            Input::ServerStops(back_in) => self.backoff.told(back_in),
             Input::SocketClosed => self.socket_closed(now),
             Input::Line(line) => self.line(now, line),
             Input::Unpause => self.set_gate(Gate::Open),

@@ -4,9 +4,11 @@ use std::{io, process::ExitCode};
 
 use crate::{
     bookmarks::{BookmarkError, NameError, Trouble},
+    call::Ending,
     config::ConfigError,
     run::Error,
     server::{CertificateProblem, ServerError},
+    session::Failure,
     socket::SocketError,
 };
 
@@ -29,6 +31,8 @@ pub enum Kind {
     AlreadyOpen,
     /// A code that was used or has expired: 8.
     Code,
+    /// A call that did not come about: 9.
+    NoCall,
 }
 
 /// How to end the program.
@@ -55,6 +59,7 @@ impl Kind {
             Self::Media => 6,
             Self::AlreadyOpen => 7,
             Self::Code => 8,
+            Self::NoCall => 9,
         }
     }
 }
@@ -83,6 +88,10 @@ impl Exit {
             Error::Settings(_) => Self::hinting(Kind::Input, "correct the flags, or [serve] in the config file"),
             Error::Server(error) => Self::of_server(error),
             Error::Socket { source, .. } => Self::of_socket(source),
+            Error::Authority(_) => {
+                Self::hinting(Kind::Files, "--ca takes a PEM or DER file, such as what a twocan server gives at /ca")
+            }
+            Error::NoCall { why, .. } | Error::NotWaiting { why, .. } => Self::of_call(why),
             Error::Media(_) => Self::hinting(Kind::Media, "install GStreamer and its plug-ins; ./scripts/talk does so"),
             Error::Output(_) | Error::System(_) => Self { kind: Kind::Internal, hint: None },
         }
@@ -168,9 +177,33 @@ impl Exit {
         let hint = match error {
             SocketError::Unreachable(_) => "check the address and the network, and that `twocan serve` runs there",
             SocketError::NotRendezvous(_) => "check the address; `twocan serve` shows the right one",
+            SocketError::Restarts(_) => "try again in a moment",
             SocketError::Certificate(_) => "check the address and this machine's clock",
+            SocketError::Untrusted => {
+                "trust the server's own authority: --ca FILE, which it gives at /ca; or start it with --acme and its public name"
+            }
         };
         Self::hinting(Kind::Network, hint)
+    }
+
+    fn of_call(why: &Failure) -> Self {
+        let hint = match why {
+            Failure::NotFound => "check the name; the other side has to be at the same server (--server)",
+            Failure::Busy => "try again when its call is over",
+            Failure::UidTaken => return Self::hinting(Kind::Input, "choose another name with --as"),
+            Failure::Refused(_) => "check the name and the server",
+            Failure::ServerGone => return Self::hinting(Kind::Network, "check the network, and that the server runs"),
+            Failure::Ended(Ending::NoConnection | Ending::Failed(_)) => "a TURN server may help (--turn)",
+            Failure::Ended(
+                Ending::NoAnswer
+                | Ending::HungUp
+                | Ending::FarHungUp
+                | Ending::FarGone
+                | Ending::FarClosed
+                | Ending::FarFailed,
+            ) => "try again later",
+        };
+        Self::hinting(Kind::NoCall, hint)
     }
 
     fn hinting(kind: Kind, hint: &'static str) -> Self {
@@ -196,7 +229,7 @@ fn is_full(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::IceError, ids::ConversationId, invite::LinkError, media::MediaError};
+    use crate::{config::IceError, ids::ConversationId, invite::LinkError, media::MediaError, socket::AuthorityError};
 
     fn io(kind: io::ErrorKind) -> io::Error {
         kind.into()
@@ -256,6 +289,7 @@ mod tests {
         assert_means(socket(SocketError::Unreachable("x".into())), 4, "network");
         assert_means(socket(SocketError::NotRendezvous("x".into())), 4, "address");
         assert_means(socket(SocketError::Certificate("x".into())), 4, "clock");
+        assert_means(socket(SocketError::Untrusted), 4, "--ca");
     }
 
     #[test]
@@ -279,6 +313,7 @@ mod tests {
         assert_means(BookmarkError::Trouble(aside), 5, "good copy");
         assert_means(BookmarkError::Exists(ConversationId::from_bits(1)), 5, "move");
         assert_means(ConfigError::NoHome, 5, "--state");
+        assert_means(AuthorityError { path: "x".into(), reason: "x".into() }, 5, "/ca");
         assert_means(ConfigError::Unreadable { path: "x".into(), source: io(io::ErrorKind::NotFound) }, 5, "--config");
     }
 
@@ -287,6 +322,18 @@ mod tests {
         assert_means(MediaError::Missing("webrtcbin"), 6, "install");
         assert_means(BookmarkError::AlreadyOpen, 7, "--take-over");
         assert_means(Error::Refused, 8, "new link");
+    }
+
+    #[test]
+    fn a_call_that_did_not_come_about_says_what_to_try() {
+        let no_call = |why| Error::NoCall { peer: "tim".parse().unwrap(), why };
+        assert_means(no_call(Failure::NotFound), 9, "same server");
+        assert_means(no_call(Failure::Busy), 9, "over");
+        assert_means(no_call(Failure::Refused("x".into())), 9, "check");
+        assert_means(no_call(Failure::ServerGone), 4, "server runs");
+        assert_means(no_call(Failure::Ended(Ending::NoAnswer)), 9, "again");
+        assert_means(no_call(Failure::Ended(Ending::Failed("x".into()))), 9, "--turn");
+        assert_means(Error::NotWaiting { uid: "tim".parse().unwrap(), why: Failure::UidTaken }, 3, "--as");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use thiserror::Error;
 use url::{Host, Url};
 
 use crate::{
-    ids::{ConversationId, InstanceId},
+    ids::{ConversationId, InstanceId, RoomId},
     pairing::PairingKey,
 };
 
@@ -98,6 +98,13 @@ impl Origin {
             }
             None => false,
         }
+    }
+
+    /// The address by which a browser comes into a room on this server.
+    pub fn room(&self, room: &RoomId) -> Url {
+        let mut url = self.0.clone();
+        url.query_pairs_mut().append_pair("room", room.as_str());
+        url
     }
 
     /// The address of a conversation's page on this server: its bookmark.

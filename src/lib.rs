@@ -36,6 +36,7 @@ pub mod invite;
 pub mod negotiation;
 pub mod pairing;
 pub mod rendezvous;
+pub mod room;
 pub mod seal;
 pub mod session;
 pub mod stock;

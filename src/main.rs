@@ -13,16 +13,18 @@ use twocan::{
     bookmarks::Bookmarks,
     cli::{self, Cli, Command, Common, Host},
     config::{self, Config, Turn},
+    conversation::Gate,
     exit::{self, Exit},
     media::{self, Choice},
     rt,
     run::{
         self, Error, Means,
         bookmarks::{Consent, Format},
-        talk,
+        call, room, talk,
     },
     screen::Face,
     server::{self, DEFAULT_PORT},
+    socket,
 };
 
 fn main() -> ExitCode {
@@ -61,6 +63,8 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
     match command {
         None => Cli::command().print_help().map_err(Error::Output),
         Some(Command::Talk(talk)) => rt::run(talk::talk(talk_options(*talk, &common, started)?))?,
+        Some(Command::Call(call)) => rt::run(call::call(call_options(*call, &common, started)?))?,
+        Some(Command::Room(room)) => rt::run(room::room(room_options(*room, &common, started)?))?,
         Some(Command::List(list)) => {
             run::bookmarks::list(&bookmarks()?, if list.json { Format::Json } else { Format::Table }, now(), out)
         }
@@ -69,21 +73,52 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
             let consent = if forget.yes { Consent::Given } else { Consent::Ask };
             run::bookmarks::forget(&bookmarks()?, &forget.name, consent, out)
         }
+        Some(Command::Serve(serve)) if serve.check => check(serve_options(*serve, &common), out),
         Some(Command::Serve(serve)) => {
-            log(common.verbose);
-            let cli::Serve { host, settings: flags } = *serve;
-            let config = settings(&common)?;
-            let settings = run::serve::settings(&flags.or(config.serve.clone()))?;
-            let options = server::Options { settings, ..server_options(host, &config, &common)? };
-            Ok(run::serve::serve(options, out)?)
+            log_of_server(&serve, common.verbose);
+            let options = serve_options(*serve, &common);
+            Ok(run::serve::serve(options?, out)?)
         }
         Some(Command::Devices) => run::devices::devices(out),
     }
 }
 
+fn serve_options(serve: cli::Serve, common: &Common) -> Result<server::Options, Error> {
+    let config = settings(common)?;
+    let settings = run::serve::settings(&serve.settings.or(config.serve.clone()))?;
+    Ok(server::Options { settings, ..server_options(serve.host, &config, common)? })
+}
+
+/// Says line by line whether a server could start so; ends the program with code 1 if it could not.
+fn check(options: Result<server::Options, Error>, out: &mut impl Write) -> Result<(), Error> {
+    let mut is_good = true;
+    for (what, outcome) in run::serve::check(options) {
+        let lines = match outcome {
+            Ok(how) => format!("good  {what}: {how}\n"),
+            Err(error) => {
+                is_good = false;
+                let hint = Exit::of(&error).hint.map(|hint| format!("      hint: {hint}\n")).unwrap_or_default();
+                format!("BAD   {what}: {error}\n{hint}")
+            }
+        };
+        out.write_all(lines.as_bytes()).map_err(Error::Output)?;
+    }
+    if is_good { Ok(()) } else { std::process::exit(1) }
+}
+
 fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<talk::Options, Error> {
     let claim = if talk.take_over { talk::Claiming::TakeOver } else { talk::Claiming::IfFree };
     Ok(talk::Options { what: talk.what, claim, means: means(talk.means, common, started)? })
+}
+
+fn call_options(call: cli::Call, common: &Common, started: Instant) -> Result<call::Options, Error> {
+    let gate = if call.unpaused { Gate::Open } else { Gate::Closed };
+    Ok(call::Options { peer: call.uid, name: call.name, gate, means: means(call.means, common, started)? })
+}
+
+fn room_options(room: cli::Room, common: &Common, started: Instant) -> Result<room::Options, Error> {
+    let gate = if room.unpaused { Gate::Open } else { Gate::Closed };
+    Ok(room::Options { room: room.room, gate, means: means(room.means, common, started)? })
 }
 
 fn means(flags: cli::Means, common: &Common, started: Instant) -> Result<Means, Error> {
@@ -104,6 +139,9 @@ fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, E
     let given = flags.turn.iter().map(|flag| Turn::from_flag(flag, password.as_deref(), &config.turn));
     let turn = if flags.turn.is_empty() { config.turn.clone() } else { given.collect::<Result<_, _>>()? };
     let stun = flags.stun.as_ref().or(config.stun.as_ref());
+    if let Some(authority) = flags.ca.as_ref().or(config.ca.as_ref()) {
+        socket::trust_also(authority)?;
+    }
     Ok(media::Options {
         microphone: choice(flags.mic.as_ref().or(config.microphone.as_ref())),
         camera: choice(flags.camera.as_ref().or(config.camera.as_ref())),
@@ -116,6 +154,8 @@ fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, E
         stun: stun.map(|server| server.address().to_owned()),
         turn: turn.iter().map(|server| server.address().to_string()).collect(),
         address: flags.address,
+        relay_only: flags.relay_only || config.relay_only,
+        far: media::Far::Twocan,
     })
 }
 
@@ -141,18 +181,32 @@ fn settings(common: &Common) -> Result<Config, Error> {
     Ok(loaded.config)
 }
 
+/// Where nobody sits before it, a server's log tells what an operator looks for: starts, stops, certificates.
+fn log_of_server(serve: &cli::Serve, verbose: u8) {
+    let verbose = if io::stderr().is_terminal() { verbose } else { verbose.max(1) };
+    match serve.log {
+        cli::Log::Text => log(verbose),
+        cli::Log::Json => {
+            tracing_subscriber::fmt().json().with_env_filter(filter(verbose)).with_writer(io::stderr).init();
+        }
+    }
+}
+
 /// Logs to standard error: warnings, and the more, the more often `-v` was given.
 ///
 /// Libraries are never heard at their most talkative: there they tell whole messages, to whoever reads a log.
 fn log(verbose: u8) {
-    let filter = match verbose {
+    let ansi = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter(verbose)).with_ansi(ansi).with_writer(io::stderr).init();
+}
+
+fn filter(verbose: u8) -> EnvFilter {
+    EnvFilter::new(match verbose {
         0 => "twocan=warn",
         1 => "twocan=info",
         2 => "twocan=debug",
         3.. => "debug,twocan=trace",
-    };
-    let ansi = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_ansi(ansi).with_writer(io::stderr).init();
+    })
 }
 
 fn tell(what: &str, hint: Option<&str>) {

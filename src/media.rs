@@ -11,15 +11,23 @@ mod description;
 mod devices;
 mod gate;
 mod identity;
+mod members;
+mod mixture;
 mod peer;
 mod playback;
 mod probe;
+mod relay;
 mod report;
+mod sender;
 mod session;
+mod spectrum;
+mod studio;
+mod tap;
 
 use std::{net::IpAddr, sync::mpsc, thread::JoinHandle};
 
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 pub use devices::{Choice, Colour, Device, Inventory, Kind, list};
 pub use playback::Picture;
@@ -47,6 +55,48 @@ pub struct Options {
     pub turn: Vec<String>,
     /// Use this address only for media, rather than every one this machine has.
     pub address: Option<IpAddr>,
+    /// Go by a TURN server whatever else there is.
+    pub relay_only: bool,
+    /// Who is at the other end.
+    pub far: Far,
+}
+
+/// The STUN and TURN servers that the rendezvous server offers. Not for printing: it holds passwords.
+#[derive(Clone, Default, PartialEq)]
+pub struct OfferedServers {
+    /// A STUN server, as `stun://host:port`, for who has named none.
+    pub stun: Option<String>,
+    /// TURN servers, as `turn://user:password@host:port`, which come after those that were named.
+    pub turn: Vec<Zeroizing<String>>,
+}
+
+/// Through which the media are told of servers; good for as long as they are there.
+#[derive(Debug, Clone)]
+pub struct Offered(mpsc::SyncSender<session::Command>);
+
+/// There are no media any more.
+#[derive(Debug)]
+pub struct NoMedia;
+
+impl Offered {
+    /// From the next connection on these are used, in the place of those that were offered before.
+    pub fn set(&self, servers: OfferedServers) -> Result<(), NoMedia> {
+        match self.0.try_send(session::Command::Offered(servers)) {
+            // Too much to do: the next answer comes.
+            Ok(()) | Err(mpsc::TrySendError::Full(_)) => Ok(()),
+            Err(mpsc::TrySendError::Disconnected(_)) => Err(NoMedia),
+        }
+    }
+}
+
+/// What kind of peer is at the other end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Far {
+    /// Another twocan, or its page: all sections in one bundle, with a data channel.
+    #[default]
+    Twocan,
+    /// A peer of any make: sound, pictures or both, in any order, bundled or not, and no data channel of ours.
+    Stock,
 }
 
 /// What the media tell.
@@ -69,8 +119,23 @@ pub enum Event {
     Tone(Option<(f64, f64)>),
     /// What the test window sees.
     Picture(Picture),
+    /// How loud a member of a room is, in dB below full scale, before it is mixed; at most ten times a second each.
+    Heard(Connection, f64),
+    /// What the test window sees of a member of a room.
+    Seen(Connection, Picture),
+    /// The tones that the test speaker hears in a room, by frequency; none, once, when it falls silent.
+    Tones(Vec<Tone>),
     /// Something a person should know, in one line.
     Notice(String),
+}
+
+/// A tone among others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tone {
+    /// Its frequency.
+    pub hz: f64,
+    /// Its level, in dB below full scale.
+    pub db: f64,
 }
 
 /// One of the two who talk.
@@ -116,13 +181,29 @@ pub struct Media {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// Starts the thread that makes connections.
+type Start =
+    fn(Options, gate::Handle, Sender<Event>) -> std::io::Result<(mpsc::SyncSender<session::Command>, JoinHandle<()>)>;
+
 impl Media {
     /// Starts the media; what becomes of them is told on `events`.
     ///
     /// Errors: the system grants no thread.
     pub fn start(options: Options, events: Sender<Event>) -> std::io::Result<Self> {
+        Self::start_with(session::start, options, events)
+    }
+
+    /// Starts the media for a room, where many connections share the devices, and none takes the place of another: each
+    /// is on until it is closed.
+    ///
+    /// Errors: the system grants no thread.
+    pub fn start_room(options: Options, events: Sender<Event>) -> std::io::Result<Self> {
+        Self::start_with(members::start, options, events)
+    }
+
+    fn start_with(start: Start, options: Options, events: Sender<Event>) -> std::io::Result<Self> {
         let (gate, gate_thread) = gate::start(events.clone())?;
-        let (session, session_thread) = session::start(options, gate.clone(), events)?;
+        let (session, session_thread) = start(options, gate.clone(), events)?;
         Ok(Self { session, gate, threads: vec![session_thread, gate_thread] })
     }
 
@@ -134,6 +215,11 @@ impl Media {
         if self.session.try_send(session::Command::Call(connection, command)).is_err() {
             tracing::warn!("the media are asked for more than they can do");
         }
+    }
+
+    /// What takes the servers that the rendezvous server offers.
+    pub fn offered(&self) -> Offered {
+        Offered(self.session.clone())
     }
 
     /// Opens or closes the gate; closed, nothing passes from this moment on.

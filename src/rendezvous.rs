@@ -2,6 +2,7 @@
 //!
 //! One line is one WebSocket text message. Nothing here knows who is registered or where; that is the switchboard's.
 
+mod back_in;
 mod resume;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
 
 use thiserror::Error;
 
+pub use back_in::{BACK_IN_LIMIT, BackIn, NotBackIn};
 pub use resume::{NotResume, Resume};
 
 use crate::ids::{IdError, PeerUid, RoomId};

@@ -1,8 +1,11 @@
 //! What each command does: clock, sockets, media and screen around the core.
 
 pub mod bookmarks;
+pub mod call;
 pub mod devices;
 mod home;
+mod ice;
+pub mod room;
 pub mod serve;
 pub mod talk;
 mod tell;
@@ -14,12 +17,15 @@ use thiserror::Error;
 use crate::{
     bookmarks::{BookmarkError, NameError},
     config::{ConfigError, IceError},
+    ids::PeerUid,
     invite::{LinkError, Origin},
     media::{self, MediaError},
+    rt,
     run::serve::SettingsError,
     screen::{self, Face},
     server::{self, ServerError},
-    socket::SocketError,
+    session::Failure,
+    socket::{AuthorityError, SocketError},
 };
 
 /// How long devices may take to close when the program ends: 3 s.
@@ -96,6 +102,25 @@ pub enum Error {
         /// Why.
         source: SocketError,
     },
+    /// The authority that is to be trusted cannot be.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// A call came to nothing.
+    #[error("no call with {peer}: {why}")]
+    NoCall {
+        /// Who was called.
+        peer: PeerUid,
+        /// Why.
+        why: Failure,
+    },
+    /// Nobody can call this side.
+    #[error("cannot be called as {uid}: {why}")]
+    NotWaiting {
+        /// What it goes by.
+        uid: PeerUid,
+        /// Why.
+        why: Failure,
+    },
     /// There can be no media at all.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -105,6 +130,14 @@ pub enum Error {
     /// The terminal, a thread or a clock failed.
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
+}
+
+/// The next change of the network; none once there is nobody who would tell.
+async fn next_change(changes: Option<&rt::Receiver<()>>) -> Option<()> {
+    match changes {
+        Some(changes) => changes.recv().await.ok(),
+        None => std::future::pending().await,
+    }
 }
 
 fn notice(message: String) -> screen::Event {

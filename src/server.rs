@@ -10,13 +10,13 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
-    sync::{Arc, mpsc},
+    sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant, SystemTime},
 };
 
 use thiserror::Error;
-use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
+use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc};
 use url::Url;
 
 use certificate::Certificate;
@@ -25,6 +25,7 @@ use turn::Ice;
 
 mod addresses;
 mod certificate;
+mod check;
 mod figures;
 mod http;
 mod hub;
@@ -38,12 +39,14 @@ mod outbox;
 mod page;
 mod probe;
 mod settings;
+mod storms;
 mod stream;
 mod ticket;
 mod turn;
 mod websocket;
 
 pub use certificate::{CertificateProblem, LocalAuthority};
+pub use check::{Check, check};
 pub use limits::Limits;
 pub use probe::is_twocan;
 pub use settings::{Origins, Settings, Tls, Turn};
@@ -55,7 +58,7 @@ pub const DEFAULT_PORT: u16 = 8443;
 const SERVER_HEADER: &str = concat!("twocan/", env!("CARGO_PKG_VERSION"));
 
 /// How long connections get to say goodbye when the server stops.
-const FAREWELL: Duration = Duration::from_millis(500);
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Where a server listens and what it keeps.
 #[derive(Debug, Clone)]
@@ -151,20 +154,23 @@ pub struct Server {
     port: u16,
     urls: Urls,
     authority: Option<LocalAuthority>,
-    stop: Option<oneshot::Sender<()>>,
+    orders: Option<mpsc::UnboundedSender<Reload>>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// The order to read the certificate again, and where to say what came of it.
+type Reload = std::sync::mpsc::Sender<Result<(), ServerError>>;
 
 impl Server {
     /// Starts a server; returns once it accepts connections.
     pub fn start(options: Options) -> Result<Self, ServerError> {
-        let (stop, stopped) = oneshot::channel();
-        let (report, reported) = mpsc::channel();
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let (report, reported) = std::sync::mpsc::channel();
         let thread = run_in_thread(move || match Prepared::new(&options) {
             Ok(prepared) => {
                 let authority = prepared.certificate.authority();
                 let _ = report.send(Ok((prepared.port, prepared.urls.clone(), authority))); // Whoever started it waits for this.
-                prepared.run(stopped);
+                prepared.run(ordered);
             }
             Err(error) => {
                 let _ = report.send(Err(error));
@@ -172,7 +178,7 @@ impl Server {
         })?;
         let (port, urls, authority) = reported.recv().map_err(io::Error::other)??;
         tracing::info!(port, "the server is up");
-        Ok(Self { port, urls, authority, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { port, urls, authority, orders: Some(orders), thread: Some(thread) })
     }
 
     /// The port it listens on.
@@ -190,13 +196,22 @@ impl Server {
         self.authority.as_ref()
     }
 
-    /// Closes every connection and stops; takes half a second at most, as dropping does.
+    /// Reads the certificate's files again, where it comes from files; if they are no good, the last one stays in use.
+    pub fn reload(&self) -> Result<(), ServerError> {
+        let (report, reported) = std::sync::mpsc::channel();
+        if self.orders.as_ref().is_none_or(|orders| orders.send(report).is_err()) {
+            return Ok(()); // It is stopping.
+        }
+        reported.recv().unwrap_or(Ok(()))
+    }
+
+    /// Says goodbye on every connection and stops; takes two seconds at most, as dropping does.
     pub fn shutdown(self) {}
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop.take(); // The other end takes a dropped sender as the word to stop.
+        self.orders.take(); // The other end takes a dropped sender as the word to stop.
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -263,7 +278,7 @@ impl Prepared {
     }
 
     /// The server's whole life.
-    fn run(self, stopped: oneshot::Receiver<()>) {
+    fn run(self, mut orders: mpsc::UnboundedReceiver<Reload>) {
         let Self { runtime, listeners, certificate, figures, ice, settings, secret, .. } = self;
         runtime.block_on(async {
             let hub = Arc::new(Hub::new(settings, secret, listen::raise_file_limit()));
@@ -274,12 +289,19 @@ impl Prepared {
             if let Some(listener) = figures {
                 spawn(figures::accept(listener, hub.clone()));
             }
+            let obey = async {
+                while let Some(report) = orders.recv().await {
+                    let _ = report.send(certificate.reload()); // Whoever ordered it waits for this.
+                }
+            };
             tokio::select! {
-                _ = stopped => {}
+                () = obey => {}
+                () = storms::watch(&hub.metrics) => {}
                 () = hub.keep_deadlines() => {}
                 () = certificate.keep() => {}
                 () = hub.keep_alive() => {}
             }
+            tracing::info!("the server stops");
             hub.close_all();
             let _ = tokio::time::timeout(FAREWELL, hub.emptied()).await;
         });

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use thiserror::Error;
+
 use crate::{
     call::{Connection, Ending, MediaCommand, MediaEvent, Phase},
     conversation::{Gate, LineState, backoff::Backoff},
@@ -97,20 +99,37 @@ pub enum Event {
 }
 
 /// Why there was no call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Failure {
     /// Nobody is registered under the uid that was called.
+    #[error("nobody is registered under this name at the server")]
     NotFound,
     /// The peer is in a session or room already.
+    #[error("the other side is busy")]
     Busy,
     /// Somebody else goes by the uid that was to be this side's.
+    #[error("somebody else is registered under this name at the server")]
     UidTaken,
     /// The server refuses, in these words.
+    #[error("the server says: {0}")]
     Refused(String),
     /// The server closed the line, or said nothing, before there was a session.
+    #[error("the server is gone")]
     ServerGone,
     /// The call came to nothing.
+    #[error("{}", words(.0))]
     Ended(Ending),
+}
+
+fn words(ending: &Ending) -> &str {
+    match ending {
+        Ending::NoAnswer => "no answer",
+        Ending::NoConnection => "no way through to the other side was found in time",
+        Ending::FarClosed | Ending::FarHungUp | Ending::FarGone => "the other side left before the two were connected",
+        Ending::FarFailed => "the other side could not go on",
+        Ending::HungUp => "hung up",
+        Ending::Failed(why) => why,
+    }
 }
 
 /// How the line to the server stands.

@@ -1,17 +1,12 @@
 //! The client's end of the rendezvous: one WebSocket connection at a time, kept alive.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+mod ice;
+mod trust;
+
+use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt, StreamExt, select};
-use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::CryptoProvider,
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
+use rustls::CertificateError;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
@@ -21,8 +16,13 @@ use tokio_tungstenite::{
 
 use crate::{
     invite::Origin,
-    rendezvous::{MESSAGE_LIMIT, Resume},
+    rendezvous::{BackIn, MESSAGE_LIMIT, Resume},
     rt::{self, Receiver, Sender},
+};
+
+pub use self::{
+    ice::{IceServer, IceServers, ice_servers},
+    trust::{AuthorityError, trust_also},
 };
 
 /// How long connecting may take: 10 s.
@@ -54,9 +54,15 @@ pub enum SocketError {
     /// Somebody answers, but not a rendezvous server.
     #[error("there is no rendezvous server at this address ({0})")]
     NotRendezvous(String),
-    /// The server's certificate cannot be trusted.
+    /// The server is not there for a while, and says when it is.
+    #[error("the server restarts, and is back in {} s", .0.wait().as_secs())]
+    Restarts(BackIn),
+    /// The server's certificate is not good.
     #[error("the server's certificate is not valid: {0}")]
     Certificate(String),
+    /// The server's certificate may be good, but nobody who is trusted says so.
+    #[error("no authority that this machine trusts vouches for the server's certificate")]
+    Untrusted,
 }
 
 /// A connection in the making, or made; dropping it says goodbye.
@@ -124,7 +130,7 @@ async fn open(server: &Origin, resume: &Resume) -> Result<Stream, SocketError> {
         .max_frame_size(Some(2 * MESSAGE_LIMIT));
     let mut url = server.socket();
     url.set_query(Some(&resume.query()));
-    let connector = if url.scheme() == "wss" { Connector::Rustls(tls(server)?) } else { Connector::Plain };
+    let connector = if url.scheme() == "wss" { Connector::Rustls(trust::tls(server)?) } else { Connector::Plain };
     // Lines are short and each one is waited for: none may linger in the kernel.
     let no_delay = true;
     let connecting = connect_async_tls_with_config(url.as_str(), Some(config), no_delay, Some(connector));
@@ -138,16 +144,44 @@ async fn open(server: &Origin, resume: &Resume) -> Result<Stream, SocketError> {
 #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else goes wrong, somebody answered wrongly")]
 fn classify(error: tungstenite::Error) -> SocketError {
     match error {
-        tungstenite::Error::Io(error) => {
-            match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                Some(rustls::Error::InvalidCertificate(why)) => SocketError::Certificate(format!("{why:?}")),
-                Some(error) => SocketError::NotRendezvous(error.to_string()),
-                None => SocketError::Unreachable(error.to_string()),
-            }
+        tungstenite::Error::Io(error) => of_io(&error),
+        tungstenite::Error::Http(response) if response.status() == 503 && retry_after(&response).is_some() => {
+            SocketError::Restarts(BackIn::new(retry_after(&response).unwrap_or_default()))
         }
         tungstenite::Error::Http(response) => SocketError::NotRendezvous(format!("it says {}", response.status())),
         error => SocketError::NotRendezvous(error.to_string()),
     }
+}
+
+/// When a server that serves nobody for now says to come again.
+fn retry_after<B>(response: &tungstenite::http::Response<B>) -> Option<Duration> {
+    let seconds = response.headers().get("retry-after")?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// What a connection that broke, or never came about, broke of.
+fn of_io(error: &std::io::Error) -> SocketError {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(why)) => of_certificate(why),
+        Some(error) => SocketError::NotRendezvous(error.to_string()),
+        None => SocketError::Unreachable(error.to_string()),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else is wrong with a certificate is rare, and said as it is"
+)]
+fn of_certificate(why: &CertificateError) -> SocketError {
+    let why = match why {
+        CertificateError::UnknownIssuer => return SocketError::Untrusted,
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "its time has not begun",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "it is for another name",
+        CertificateError::Revoked => "it was revoked",
+        why => return SocketError::Certificate(format!("{why:?}")),
+    };
+    SocketError::Certificate(why.into())
 }
 
 /// Carries lines both ways until either end closes.
@@ -167,7 +201,8 @@ async fn carry(stream: Stream, outbox: &Receiver<String>, listener: &Listener) -
             },
             message = stream.next() => match message {
                 Some(Ok(Message::Text(text))) => { asked = false; listener.tell(Event::Line(text.as_str().to_owned())).await; }
-                Some(Ok(Message::Close(_))) | None => return None,
+                Some(Ok(Message::Close(Some(frame)))) => return frame.reason.parse().ok().map(SocketError::Restarts),
+                Some(Ok(Message::Close(None))) | None => return None,
                 // Pings are answered by the library as it goes on reading.
                 Some(Ok(_)) => { asked = false; let _ = sink.flush().await; }
                 Some(Err(error)) => return Some(SocketError::Unreachable(error.to_string())),
@@ -180,70 +215,5 @@ async fn carry(stream: Stream, outbox: &Receiver<String>, listener: &Listener) -
                 if sink.send(Message::Ping(Vec::new().into())).await.is_err() { return None }
             }
         }
-    }
-}
-
-fn tls(server: &Origin) -> Result<Arc<ClientConfig>, SocketError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| SocketError::Certificate(error.to_string()))?;
-    let config = if server.is_private() {
-        // No authority vouches for a name inside a home. Whoever can put themselves in the way there is as good as a bad
-        // server: what the two sides say is sealed.
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))).with_no_client_auth()
-    } else {
-        builder.with_root_certificates(roots()).with_no_client_auth()
-    };
-    Ok(Arc::new(config))
-}
-
-/// The authorities that this system trusts.
-fn roots() -> Arc<RootCertStore> {
-    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    let load = || {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Arc::new(roots)
-    };
-    Arc::clone(ROOTS.get_or_init(load))
-}
-
-/// Takes whatever certificate a server in the private network shows, as long as it holds the key to it.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -9,6 +9,8 @@ const LONGEST = 10_000;
 const FRESH = 120_000;
 /** Each wait is drawn from this much to either side, so that a server's clients do not come back in one wave. */
 const JITTER = 0.2;
+/** By how much of it a wait that the server asked for is drawn out at most, for the same reason. */
+const TOLD_JITTER = 0.5;
 
 /** The waits between attempts, growing with their number and with the age of the loss. */
 export class Backoff {
@@ -21,11 +23,22 @@ export class Backoff {
   reset() {
     this.attempts = 0;
     this.since = null;
+    this.toldWait = null;
+  }
+
+  /** The server has said when it is back: the next attempt is then, or soon after, and never before. */
+  told(wait) {
+    this.toldWait = wait;
   }
 
   /** When to try next, after one more loss or failure at `now`. */
   next(now) {
     this.since ??= now;
+    if (this.toldWait !== null) {
+      const wait = this.toldWait;
+      this.toldWait = null;
+      return now + wait * (1 + TOLD_JITTER * this.random());
+    }
     const longest = now - this.since < FRESH ? LONGEST_AT_FIRST : LONGEST;
     const wait = Math.min(FIRST * 2 ** Math.min(this.attempts, 10), longest);
     this.attempts++;

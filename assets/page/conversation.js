@@ -65,7 +65,7 @@ export class Conversation {
     const inputs = {
       wake: () => this.wake(now),
       socketOpen: () => this.socketOpen(now),
-      socketClosed: () => this.socketClosed(now),
+      socketClosed: () => this.socketClosed(now, wire.backIn(input.reason)),
       line: () => this.heard(now, wire.parseServerLine(input.text)),
       channel: () => this.channelTold(now, input.told),
       networkChanged: () => this.networkChanged(now),
@@ -121,8 +121,10 @@ export class Conversation {
     this.send(wire.hello(uidOf(this.me, this.convo)));
   }
 
-  socketClosed(now) {
+  /** `back`: when the server says it is back, if it does. */
+  socketClosed(now, back = null) {
     if (["idle", "taken", "offline"].includes(this.line.kind)) return;
+    if (back !== null) this.backoff.told(back);
     this.line = { kind: "offline", until: this.backoff.next(now) };
     this.farUnreachable(now);
   }

@@ -2,9 +2,14 @@
 
 /** How long an answer is waited for, in milliseconds; a call then goes on without. */
 const PATIENCE = 1500;
+/** How long until it is not expected any more. */
+const LIMIT = 10_000;
+
+const question = () => fetch("/ice", { cache: "no-store", signal: AbortSignal.timeout(LIMIT) });
 
 export class IceServers {
-  constructor({ ask = () => fetch("/ice", { cache: "no-store" }), now = () => performance.now() } = {}) {
+  /** `now` is the wall clock, which goes on while this machine sleeps. */
+  constructor({ ask = question, now = Date.now } = {}) {
     Object.assign(this, { ask, now, servers: [], staleAt: -Infinity });
   }
 

@@ -74,7 +74,7 @@ class Page {
     this.channel = new Channel({ me, convo, keys, trust: this.trust(), told: (told) => this.handle({ type: "channel", told }) });
     this.socket = new Socket(socketUrl(location.href), {
       opened: () => this.handle({ type: "socketOpen" }),
-      closed: () => this.handle({ type: "socketClosed" }),
+      closed: (reason) => this.handle({ type: "socketClosed", reason }),
       heard: (text) => this.handle({ type: "line", text }),
     });
     this.watch();

@@ -51,6 +51,27 @@ function onlyKey(object) {
   return keys.length === 1 ? keys[0] : null;
 }
 
+/**
+ * What a text in plain JSON says, as peers of any make have it: `{ type: "offer" | "answer", sdp }`, or
+ * `{ type: "candidate", candidate, sdpMid, sdpMLineIndex }`. What else stands in it does not matter.
+ */
+export function parsePlain(text) {
+  const { sdp: description, ice } = parseObject(text) ?? {};
+  if (isObject(description)) {
+    const { type, sdp } = description;
+    return (type === "offer" || type === "answer") && isDescription(sdp) ? { type, sdp } : null;
+  }
+  if (!isObject(ice) || typeof ice.candidate !== "string" || ice.candidate === "") return null;
+  const sdpMLineIndex = parseLineIndex(ice.sdpMLineIndex);
+  const sdpMid = typeof ice.sdpMid === "string" ? ice.sdpMid : null;
+  return sdpMLineIndex === null ? null : { type: "candidate", candidate: ice.candidate, sdpMid, sdpMLineIndex };
+}
+
+/** The same the other way. */
+export const plainDescription = (type, sdp) => JSON.stringify({ sdp: { type, sdp } });
+export const plainCandidate = (candidate, sdpMid, sdpMLineIndex) =>
+  JSON.stringify({ ice: { candidate, sdpMid, sdpMLineIndex } });
+
 function isDescription(sdp) {
   if (typeof sdp !== "string" || !sdp.startsWith("v=0") || isLonger(sdp, DESCRIPTION_LIMIT)) return false;
   // Without a fingerprint whoever answers on that address would be taken for the far side.

@@ -18,10 +18,11 @@ export class Peer {
   /**
    * `connection` says which one of which call it is, `{ sessid, generation }`. `tell(event)` hears what happens, as the
    * call takes it; `received(kind, track)` gets the far side's tracks, once each. `ice` tells which STUN and TURN servers
-   * to use; `refused()` is called when one of the latter does not take its password.
+   * to use; `refused()` is called when one of the latter does not take its password. Without a channel, as in a room, it
+   * tells that it is connected instead of what is said there.
    */
-  constructor({ connection, certificate, ice = NO_ICE, tell, received, refused = () => {} }) {
-    Object.assign(this, { connection, ice });
+  constructor({ connection, certificate, ice = NO_ICE, tell, received, refused = () => {}, hasChannel = true }) {
+    Object.assign(this, { connection, ice, hasChannel });
     this.tell = (type, fields) => tell({ type, ...fields });
     this.received = received;
     this.farTracks = { audio: null, video: null };
@@ -42,7 +43,7 @@ export class Peer {
   }
 
   async offer() {
-    this.useChannel(this.pc.createDataChannel(CHANNEL));
+    if (this.hasChannel) this.useChannel(this.pc.createDataChannel(CHANNEL));
     const stream = new MediaStream();
     for (const kind of ["audio", "video"]) this.useSender(this.pc.addTransceiver(kind, { streams: [stream] }));
     await this.attempt(async () => {
@@ -127,12 +128,13 @@ export class Peer {
   }
 
   connectionChanged() {
+    if (this.pc.connectionState === "connected" && !this.hasChannel) this.tell("connected");
     if (this.pc.connectionState === "disconnected") this.tell("disconnected");
     if (this.pc.connectionState === "failed") this.tell("failed", { why: "the connection was lost" });
   }
 
   useChannel(channel) {
-    if (channel.label !== CHANNEL || this.channel) return;
+    if (channel.label !== CHANNEL || this.channel || !this.hasChannel) return;
     this.channel = channel;
     channel.onopen = () => this.tell("dataOpen");
     channel.onmessage = ({ data }) => this.tell("dataText", { text: data });

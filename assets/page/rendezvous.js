@@ -8,6 +8,15 @@ export const peerList = () => "ROOM_PEER_LIST";
 /** What the server says when a uid is held by a live connection. */
 export const UID_TAKEN = "peer uid taken";
 
+/** The longest time that a server may send its clients away for. */
+const BACK_IN_LIMIT = 60_000;
+
+/** When a server that stops says it is back, by the reason in its close frame; null if it does not say. */
+export function backIn(reason) {
+  const seconds = /^back in ([0-9]{1,5}) s$/.exec(reason)?.[1];
+  return seconds === undefined ? null : Math.min(Number(seconds) * 1000, BACK_IN_LIMIT);
+}
+
 /** What a line from the server says, as an object with a `type`; null if it is not part of the protocol. */
 export function parseServerLine(line) {
   const blank = line.indexOf(" ");

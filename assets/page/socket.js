@@ -23,9 +23,9 @@ export class Socket {
     socket.onmessage = whileCurrent(({ data }) => {
       if (typeof data === "string") this.on.heard(data);
     });
-    socket.onclose = whileCurrent(() => {
+    socket.onclose = whileCurrent(({ reason }) => {
       this.socket = null;
-      this.on.closed();
+      this.on.closed(reason);
     });
   }
 

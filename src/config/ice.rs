@@ -94,6 +94,12 @@ impl Turn {
         Self::new(url, user, password)
     }
 
+    /// A server that another one offers, with the password that it gives out.
+    pub fn offered(url: &str, user: &str, password: Zeroizing<String>) -> Result<Self, IceError> {
+        let url = server(url, TURN).filter(|url| url.username().is_empty() && url.password().is_none());
+        Self::new(url.ok_or(IceError::Turn)?, user.to_owned(), password)
+    }
+
     /// As GStreamer wants it, a secret: `turn://USER:PASSWORD@HOST:PORT`.
     pub fn address(&self) -> Zeroizing<String> {
         let mut url = self.url.clone();

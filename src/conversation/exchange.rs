@@ -6,7 +6,7 @@ use crate::{
     call::{Connection, Ending, MediaCommand, MediaEvent, Phase, Props},
     ids::{ConversationId, InstanceId},
     pairing::SpentCode,
-    rendezvous::{ClientLine, ServerLine},
+    rendezvous::{BackIn, ClientLine, ServerLine},
     seal::{PublicKey, Resolver, SafetyWords, SecretKey, Suspicion, Trust},
 };
 
@@ -45,6 +45,8 @@ pub enum Input {
     Start,
     /// The connection to the server is up.
     SocketOpen,
+    /// The server stops, and is back then; `SocketClosed` follows.
+    ServerStops(BackIn),
     /// It is gone, or could not be made.
     SocketClosed,
     /// The server says this.

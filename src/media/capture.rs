@@ -1,8 +1,8 @@
-//! From the microphone and the camera to the network: encoders and payloaders, with the device behind a lock.
+//! From the microphone and the camera to the codec, with the device behind a lock; [`super::sender`] has what follows.
 //!
 //! The chains are complete before any device is open, so that opening one needs no negotiation.
 
-use gstreamer::{self as gst, glib, prelude::*};
+use gstreamer::{self as gst, prelude::*};
 
 use super::{
     MediaError,
@@ -16,24 +16,15 @@ pub(super) const RAW_SOUND: &str = "audio/x-raw,format=S16LE,rate=48000,channels
 /// Pictures between the camera and the codec.
 const RAW_PICTURE: &str = "video/x-raw,width=640,height=480,framerate=30/1,pixel-aspect-ratio=1/1";
 
-/// One chain that ends at webrtcbin; a clone is another handle to the same.
-#[derive(Debug, Clone)]
+/// One chain that ends at an encoder.
+#[derive(Debug)]
 pub(super) struct Chain {
     /// The device, locked and closed; `None` when there is none.
     pub(super) source: Option<gst::Element>,
+    /// What comes out of it is encoded, and not older than [`probe::drop_stale`] lets pass if it is a picture.
+    pub(super) encoder: gst::Element,
     /// The silence that ends what was said; sound only.
     tail: Option<Tail>,
-    payloader: gst::Element,
-    caps: gst::Element,
-    format: Format,
-    /// The RTP synchronisation source.
-    source_id: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Format {
-    Opus,
-    Vp8,
 }
 
 impl Chain {
@@ -50,9 +41,6 @@ impl Chain {
             .property("inband-fec", true)
             .property("packet-loss-percentage", 10_i32)
             .build()?;
-        // Times by the clock rather than by counting samples: a pause has to show in them.
-        let payloader = element("rtpopuspay").property("perfect-rtptime", false).build()?;
-        let caps = element("capsfilter").build()?;
         let source = from.map(|origin| source(origin, "microphone")).transpose()?;
         let chain = [
             element("audioconvert").build()?,
@@ -60,13 +48,10 @@ impl Chain {
             filter(RAW_SOUND)?,
             level,
             encoder.clone(),
-            payloader.clone(),
-            caps.clone(),
         ];
         assemble(pipeline, source.as_ref(), &chain)?;
         let tail = probe::pass_sound_while(&pad(&encoder, "sink")?, passes.clone(), connected.clone());
-        probe::drop_stale(&pad(&payloader, "sink")?);
-        Ok(Self { source, tail: Some(tail), payloader, caps, format: Format::Opus, source_id: glib::random_int() })
+        Ok(Self { source, encoder, tail: Some(tail) })
     }
 
     /// VP8 from the camera, 640×480 at 30 frames a second; passes once connected, while the gate is open.
@@ -86,8 +71,6 @@ impl Chain {
             .property_from_str("end-usage", "cbr")
             .property_from_str("error-resilient", "default")
             .build()?;
-        let payloader = element("rtpvp8pay").property_from_str("picture-id-mode", "15-bit").build()?;
-        let caps = element("capsfilter").build()?;
         let source = from.map(|origin| source(origin, "camera")).transpose()?;
         // On a machine that is too busy, whole pictures are left out before any work is done on them.
         let newest = element("queue")
@@ -103,32 +86,12 @@ impl Chain {
             element("videorate").property("drop-only", false).property("skip-to-first", true).build()?,
             filter(RAW_PICTURE)?,
             encoder.clone(),
-            payloader.clone(),
-            caps.clone(),
         ];
         assemble(pipeline, source.as_ref(), &chain)?;
         probe::pass_while(&pad(&encoder, "sink")?, vec![passes.open.clone(), passes.camera.clone(), connected.clone()]);
         // Before the encoder: a picture that was encoded is one that later ones build upon.
         probe::drop_stale(&pad(&encoder, "sink")?);
-        Ok(Self { source, tail: None, payloader, caps, format: Format::Vp8, source_id: glib::random_int() })
-    }
-
-    /// Sends under this payload type; the caps are complete, or webrtcbin would leave the media section out, and name
-    /// the source, or it would announce another one, which browsers then wait for.
-    pub(super) fn set_payload_type(&self, payload: u8) {
-        let format = match self.format {
-            Format::Opus => "media=audio,encoding-name=OPUS,clock-rate=48000,encoding-params=(string)2",
-            Format::Vp8 => "media=video,encoding-name=VP8,clock-rate=90000",
-        };
-        let source = self.source_id;
-        let caps = format!("application/x-rtp,{format},payload={payload},ssrc=(uint){source}");
-        self.payloader.set_property("pt", u32::from(payload));
-        self.caps.set_property_from_str("caps", &caps);
-    }
-
-    /// Where webrtcbin takes the packets from.
-    pub(super) fn pad(&self) -> Result<gst::Pad, MediaError> {
-        pad(&self.caps, "src")
+        Ok(Self { source, encoder, tail: None })
     }
 }
 

@@ -2,11 +2,34 @@
 
 use gstreamer_sdp::{SDPMediaRef, SDPMessage, SDPMessageRef};
 
-use super::MediaError;
+use super::{Far, MediaError};
 use crate::negotiation::Sdp;
 
 /// The payload types that are offered; an answer keeps to the offer's.
 pub(super) const OFFERED: PayloadTypes = PayloadTypes { opus: 111, vp8: 96 };
+
+/// What is offered to peers of any make, first the numbers that are sent by unless the answer has another.
+///
+/// An old stock client sends nothing where an offer lacks its own fixed number: 97 for Opus, 96 in a room; 96 for VP8.
+/// Source: the examples of GStreamer.
+pub(super) const OFFERED_TO_STOCK: PayloadTypes = PayloadTypes { opus: 97, vp8: 96 };
+/// The other number for Opus.
+const OPUS_IN_ROOMS: u8 = 96;
+
+/// The offer with the other number for Opus in it, too; its section does not share its transport.
+pub(super) fn with_alternative(offer: &str) -> String {
+    let (first, other) = (OFFERED_TO_STOCK.opus, OPUS_IN_ROOMS);
+    let lines = offer.lines().map(|line| {
+        if line.starts_with("m=audio ") && line.ends_with(&format!(" {first}")) {
+            format!("{line} {other}\r\n")
+        } else if let Some(format) = line.strip_prefix(&format!("a=rtpmap:{first} ")) {
+            format!("{line}\r\na=rtpmap:{other} {format}\r\n")
+        } else {
+            format!("{line}\r\n")
+        }
+    });
+    lines.collect()
+}
 
 /// The numbers that stand for the codecs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,17 +38,58 @@ pub(super) struct PayloadTypes {
     pub(super) vp8: u8,
 }
 
+/// Which sections sound and pictures have, by their place in a description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) sound: Option<u32>,
+    pub(super) picture: Option<u32>,
+}
+
+impl Layout {
+    /// What this side offers.
+    pub(super) const OFFERED: Self = Self { sound: Some(0), picture: Some(1) };
+
+    /// The place of each, sound first.
+    pub(super) fn places(self) -> [Option<u32>; 2] {
+        [self.sound, self.picture]
+    }
+}
+
 /// The description as GStreamer takes it.
 ///
 /// Errors: it is none, or one over which webrtcbin would end the whole program.
-pub(super) fn parse(sdp: &Sdp) -> Result<SDPMessage, MediaError> {
+pub(super) fn parse(sdp: &Sdp, far: Far) -> Result<SDPMessage, MediaError> {
     let message = SDPMessage::parse_buffer(sdp.as_str().as_bytes())
         .map_err(|error| MediaError::Negotiation(error.message.to_string()))?;
-    if has_our_sections(&message) && is_one_bundle(&message) && message.medias().all(has_direction) {
+    let (is_known, what) = match far {
+        Far::Twocan => (has_our_sections(&message) && is_one_bundle(&message), "one bundle of sound, picture and data"),
+        Far::Stock => (
+            has_usual_sections(&message) && (is_one_bundle(&message) || is_unbundled(&message)),
+            "sound and picture, each at most once",
+        ),
+    };
+    if is_known && message.medias().all(has_direction) {
         Ok(message)
     } else {
-        Err(MediaError::Negotiation("the description is not one bundle of sound, picture and data".into()))
+        Err(MediaError::Negotiation(format!("the other side's description is not {what}")))
     }
+}
+
+/// Where sound and pictures stand in it.
+pub(super) fn layout(message: &SDPMessageRef) -> Layout {
+    let place = |kind| {
+        let at = message.medias().position(|media| media.media() == Some(kind))?;
+        u32::try_from(at).ok()
+    };
+    Layout { sound: place("audio"), picture: place("video") }
+}
+
+/// Whether the far side takes sound, and pictures, as this answer has it, its own or this side's.
+pub(super) fn is_taken(message: &SDPMessageRef, layout: Layout, ways: [&str; 2]) -> [bool; 2] {
+    layout.places().map(|place| {
+        let media = place.and_then(|place| message.media(place));
+        media.is_some_and(|media| media.port() != 0 && ways.iter().any(|way| media.attribute_val(way).is_some()))
+    })
 }
 
 /// Whether there are the sections that any two twocans agree on, the first of them, which carries all, not refused.
@@ -33,6 +97,22 @@ fn has_our_sections(message: &SDPMessageRef) -> bool {
     let kinds = message.medias().map(|media| media.media());
     let is_carried = message.medias().next().is_some_and(|media| media.port() != 0);
     is_carried && kinds.eq([Some("audio"), Some("video"), Some("application")])
+}
+
+/// Whether there are sound, pictures or both, and perhaps data, each at most once, and the first not refused.
+fn has_usual_sections(message: &SDPMessageRef) -> bool {
+    let kinds: Vec<_> = message.medias().map(|media| media.media().unwrap_or_default()).collect();
+    let is_usual = |kind: &&str| matches!(*kind, "audio" | "video" | "application");
+    let are_single = kinds.iter().enumerate().all(|(at, kind)| !kinds[..at].contains(kind));
+    let is_carried = message.medias().next().is_some_and(|media| media.port() != 0);
+    is_carried && are_single && kinds.iter().all(is_usual) && kinds.iter().any(|kind| *kind != "application")
+}
+
+/// Whether each section travels by itself, under a tag of its own.
+fn is_unbundled(message: &SDPMessageRef) -> bool {
+    let mids = mids(message);
+    let are_unique = mids.iter().enumerate().all(|(at, mid)| !mid.is_empty() && !mids[..at].contains(mid));
+    are_unique && message.attributes().all(|attribute| attribute.key() != "group")
 }
 
 /// Whether all sections travel together and are named in their order, each by a tag of its own, as two twocans have it.
@@ -68,10 +148,11 @@ fn is_payload_type(number: &u8) -> bool {
     matches!(number, 0..=63 | 96..=127)
 }
 
-/// The payload types of Opus and VP8 in an offer; ours, where it names none.
-pub(super) fn payload_types(offer: &SDPMessage) -> PayloadTypes {
-    let find = |codec: &str| {
-        let maps = offer.medias().flat_map(|media| media.attributes()).filter(|attribute| attribute.key() == "rtpmap");
+/// The payload types of Opus and VP8 in a description; ours, where it names none.
+pub(super) fn payload_types(offer: &SDPMessageRef) -> PayloadTypes {
+    let find = |kind, codec: &str| {
+        let media = offer.medias().find(|media| media.media() == Some(kind))?;
+        let maps = media.attributes().filter(|attribute| attribute.key() == "rtpmap");
         maps.filter_map(|map| {
             let (payload, name) = map.value()?.split_once(' ')?;
             let payload = payload.parse().ok().filter(is_payload_type)?;
@@ -79,7 +160,8 @@ pub(super) fn payload_types(offer: &SDPMessage) -> PayloadTypes {
         })
         .next()
     };
-    PayloadTypes { opus: find("opus/48000").unwrap_or(OFFERED.opus), vp8: find("vp8/90000").unwrap_or(OFFERED.vp8) }
+    let opus = find("audio", "opus/48000").unwrap_or(OFFERED.opus);
+    PayloadTypes { opus, vp8: find("video", "vp8/90000").unwrap_or(OFFERED.vp8) }
 }
 
 #[cfg(test)]

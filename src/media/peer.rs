@@ -9,21 +9,25 @@ use std::{
 };
 
 use gstreamer::{self as gst, glib, prelude::*};
-use gstreamer_sdp::SDPMessage;
+use gstreamer_sdp::{SDPMessage, SDPMessageRef};
 use gstreamer_webrtc::{
-    WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCICEConnectionState, WebRTCPeerConnectionState,
-    WebRTCRTPTransceiver, WebRTCSDPType, WebRTCSessionDescription,
+    WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCICEConnectionState, WebRTCICEGatheringState,
+    WebRTCICETransportPolicy, WebRTCPeerConnectionState, WebRTCRTPTransceiver, WebRTCSDPType, WebRTCSessionDescription,
 };
 
 use super::{
-    Event, MediaError, Options, capture,
-    description::{OFFERED, PayloadTypes, mids, parse, payload_types},
+    Event, Far, MediaError, Options, capture,
+    description::{
+        Layout, OFFERED, OFFERED_TO_STOCK, PayloadTypes, is_taken, mids, parse, payload_types, with_alternative,
+    },
     devices::Ends,
     gate::{Devices, Passes},
     identity::Identity,
     playback,
     probe::{self, Flag},
+    relay::Relays,
     report::{self, Reporter},
+    sender::Sender as RtpSender,
 };
 use crate::{
     call::{Connection, MediaEvent},
@@ -51,57 +55,121 @@ const TEXT_LIMIT: usize = 8 * 1024;
 /// What may wait in the data channel for a far side that does not read: 64 KiB; then nothing more is said.
 const UNREAD_LIMIT: u64 = 64 * 1024;
 
+/// What a webrtcbin stands between.
+#[derive(Debug)]
+pub(super) struct Ways {
+    /// Where sound and pictures come from.
+    pub(super) senders: [RtpSender; 2],
+    /// Where the far side's sound goes.
+    pub(super) sound: gst::Pad,
+    /// Where its pictures go.
+    pub(super) picture: gst::Pad,
+    /// Sinks in the same pipeline that may fail, by name, and the flags that let their streams pass.
+    pub(super) outlets: Vec<(&'static str, Flag)>,
+}
+
 /// One connection, connected or not yet.
 #[derive(Debug)]
 pub(super) struct Peer {
     pipeline: gst::Pipeline,
     webrtc: gst::Element,
-    senders: [capture::Chain; 2],
-    /// Until the gate takes charge of them.
+    senders: [RtpSender; 2],
+    /// Until the gate takes charge of them; none if they are not this connection's own.
     devices: Option<Devices>,
     channel: Arc<OnceLock<WebRTCDataChannel>>,
     identity: Identity,
+    far: Far,
+    layout: Layout,
+    /// Set once the far side takes what the sender sends; what is sent to nobody would be held for ever.
+    taken: [Flag; 2],
     /// The identification tags of the media sections, once they are described.
     mids: Arc<OnceLock<Vec<String>>>,
     /// How many candidates of the far side were taken.
     candidates: u32,
     reporter: Reporter,
+    relays: Relays,
 }
 
 impl Peer {
-    /// Makes everything that does not depend on who offers: elements, chains, pads. No device is opened, no packet sent.
+    /// A connection with devices of its own: makes everything that does not depend on who offers, elements, chains and
+    /// pads. No device is opened, no packet sent.
     pub(super) fn new(
         options: &Options,
         ends: &Ends,
         passes: &Passes,
         events: &Sender<Event>,
     ) -> Result<Self, MediaError> {
-        let pipeline = gst::Pipeline::new();
-        // A device as clock would stop when the gate closes it.
-        pipeline.use_clock(Some(&gst::SystemClock::obtain()));
-        // Left to itself it would let the speaker wait for what is slowest in the whole pipeline: the own camera's encoder.
-        pipeline.set_latency(gst::ClockTime::from_mseconds(PLAYOUT_MS));
+        Self::laid_out(options, Layout::OFFERED, ends, passes, events)
+    }
+
+    /// The same for an answer to an offer of this layout.
+    pub(super) fn laid_out(
+        options: &Options,
+        layout: Layout,
+        ends: &Ends,
+        passes: &Passes,
+        events: &Sender<Event>,
+    ) -> Result<Self, MediaError> {
+        let pipeline = new_pipeline();
+        // Before the connection stands nothing is sent: it would pile up and go out in one burst.
+        let connected = Flag::default();
+        let (devices, ways) = make_chains(&pipeline, ends, passes, &connected, events)?;
+        let mut peer = Self::around(options, layout, pipeline, ways, connected, Reporter::new(events.clone()))?;
+        peer.devices = Some(devices);
+        Ok(peer)
+    }
+
+    /// A connection that shares its devices with others. What it sends and receives is timed as in a pipeline of this
+    /// base time, and laid out as this; `make` is given its pipeline, a flag that is set while it stands, and whom to tell what happens.
+    pub(super) fn sharing(
+        options: &Options,
+        layout: Layout,
+        base_time: gst::ClockTime,
+        events: &Sender<Event>,
+        make: impl FnOnce(&gst::Pipeline, &Flag, &Reporter) -> Result<Ways, MediaError>,
+    ) -> Result<Self, MediaError> {
+        let pipeline = new_pipeline();
+        pipeline.set_start_time(gst::ClockTime::NONE);
+        pipeline.set_base_time(base_time);
+        let connected = Flag::default();
+        let reporter = Reporter::new(events.clone());
+        let ways = make(&pipeline, &connected, &reporter)?;
+        Self::around(options, layout, pipeline, ways, connected, reporter)
+    }
+
+    fn around(
+        options: &Options,
+        layout: Layout,
+        pipeline: gst::Pipeline,
+        ways: Ways,
+        connected: Flag,
+        reporter: Reporter,
+    ) -> Result<Self, MediaError> {
         let webrtc = make_webrtcbin(options)?;
         let identity = Identity::default();
         webrtc.downcast_ref::<gst::Bin>().into_iter().for_each(|bin| identity.watch(bin));
         pipeline.add(&webrtc)?;
-        // Before the connection stands nothing is sent: it would pile up and go out in one burst.
-        let connected = Flag::default();
-        let devices = make_chains(&pipeline, ends, passes, &connected, events)?;
+        let Ways { senders, sound, picture, outlets } = ways;
         let peer = Self {
             pipeline,
             webrtc,
-            senders: [devices.microphone.clone(), devices.camera.clone()],
-            devices: Some(devices),
+            senders,
+            devices: None,
             channel: Arc::default(),
             identity,
+            far: options.far,
+            layout,
+            taken: Default::default(),
             mids: Arc::default(),
             candidates: 0,
-            reporter: Reporter::new(events.clone()),
+            relays: Relays::new(options.turn.len(), reporter.clone()),
+            reporter,
         };
         peer.set_state(gst::State::Ready)?;
         peer.link_senders()?;
         peer.listen(connected);
+        peer.link_receivers(&sound, &picture);
+        report::listen(&peer.pipeline, &peer.reporter, outlets);
         peer.set_state(gst::State::Playing)?;
         Ok(peer)
     }
@@ -129,15 +197,19 @@ impl Peer {
 
     /// Makes an offer, tells it, and begins to look for ways to the far side.
     pub(super) fn offer(&self) -> Result<(), MediaError> {
-        let channel = self.create_data_channel()?;
-        listen_to_channel(&channel, &self.reporter, &self.identity);
-        let _ = self.channel.set(channel);
+        if self.far == Far::Twocan {
+            let channel = self.create_data_channel()?;
+            listen_to_channel(&channel, &self.reporter, &self.identity);
+            let _ = self.channel.set(channel);
+        } else {
+            self.offer_unbundled();
+        }
         self.describe(SdpType::Offer)
     }
 
     /// Answers an offer, with its payload types.
     pub(super) fn answer(&self, offer: &Sdp) -> Result<(), MediaError> {
-        let offer = parse(offer)?;
+        let offer = parse(offer, self.far)?;
         self.set_payload_types(payload_types(&offer));
         self.set_remote(WebRTCSDPType::Offer, offer)?;
         self.describe(SdpType::Answer)
@@ -145,7 +217,12 @@ impl Peer {
 
     /// Takes the answer to the own offer.
     pub(super) fn take_answer(&self, answer: &Sdp) -> Result<(), MediaError> {
-        self.set_remote(WebRTCSDPType::Answer, parse(answer)?)
+        let answer = parse(answer, self.far)?;
+        if self.far == Far::Stock {
+            self.set_payload_types(payload_types(&answer));
+        }
+        self.note_taken(&answer, ["sendrecv", "recvonly"]);
+        self.set_remote(WebRTCSDPType::Answer, answer)
     }
 
     /// Takes one of the far side's candidates, unless it is empty or hidden behind a name.
@@ -176,11 +253,22 @@ impl Peer {
             .and_then(|reply| reply.get::<WebRTCSessionDescription>(field).ok())
             .ok_or_else(|| MediaError::Negotiation(format!("no {field} was made")))?;
         let _ = self.mids.set(mids(description.sdp()));
+        if kind == SdpType::Answer {
+            self.note_taken(description.sdp(), ["sendrecv", "sendonly"]);
+        }
         let text = description.sdp().as_text().map_err(|error| MediaError::Negotiation(error.message.to_string()))?;
+        let is_for_stock = (kind, self.far) == (SdpType::Offer, Far::Stock);
+        let text = if is_for_stock { with_alternative(&text) } else { text.to_string() };
         let sdp = Sdp::try_from(text).map_err(|error| MediaError::Negotiation(error.to_string()))?;
         // Told first: candidates follow from the moment that it is set.
         self.reporter.tell(MediaEvent::Described(kind, sdp));
         self.negotiate("set-local-description", &[&description]).map(drop)
+    }
+
+    /// Takes note of what is to be sent: what an answer has going that way.
+    fn note_taken(&self, answer: &SDPMessageRef, ways: [&str; 2]) {
+        let taken = is_taken(answer, self.layout, ways);
+        self.taken.iter().zip(taken).for_each(|(flag, taken)| flag.set(taken));
     }
 
     fn set_remote(&self, kind: WebRTCSDPType, sdp: SDPMessage) -> Result<(), MediaError> {
@@ -226,16 +314,44 @@ impl Peer {
 
     #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
     fn link_senders(&self) -> Result<(), MediaError> {
-        self.set_payload_types(OFFERED);
-        for (chain, name) in self.senders.iter().zip(["sink_0", "sink_1"]) {
-            let pad = self.webrtc.request_pad_simple(name);
-            let pad = pad.ok_or_else(|| MediaError::Setup(format!("webrtcbin gives no {name}")))?;
-            chain.pad()?.link(&pad).map_err(|error| MediaError::Setup(format!("{name}: {error}")))?;
+        self.set_payload_types(if self.far == Far::Stock { OFFERED_TO_STOCK } else { OFFERED });
+        let sinks: Vec<_> =
+            self.layout.places().into_iter().map(|place| place.map(|at| format!("sink_{at}"))).collect();
+        // In the order of the sections, in which webrtcbin counts its transceivers.
+        let mut wanted: Vec<_> = self.senders.iter().zip(sinks).zip(&self.taken).collect();
+        wanted.sort_by(|((_, one), _), ((_, other), _)| one.cmp(other));
+        for ((chain, name), taken) in wanted {
+            let pad = chain.pad()?;
+            probe::pass_while(&pad, vec![taken.clone()]);
+            let Some(name) = name else { continue };
+            let sink = self.webrtc.request_pad_simple(&name);
+            let sink = sink.ok_or_else(|| MediaError::Setup(format!("webrtcbin gives no {name}")))?;
+            pad.link(&sink).map_err(|error| MediaError::Setup(format!("{name}: {error}")))?;
         }
-        if let Some(video) = self.webrtc.emit_by_name::<Option<WebRTCRTPTransceiver>>("get-transceiver", &[&1_i32]) {
-            video.set_property("do-nack", true);
-        }
+        self.set_retransmission(true);
         Ok(())
+    }
+
+    /// Offers every section by itself.
+    ///
+    /// The examples' own default answers nothing else: to a bundle it sends no sound, or nothing at all. Lost pictures are
+    /// not sent again then: webrtcbin 1.22 would give the number for that to two codecs, which browsers refuse.
+    fn offer_unbundled(&self) {
+        self.webrtc.set_property("bundle-policy", WebRTCBundlePolicy::None);
+        self.set_retransmission(false);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
+    fn set_retransmission(&self, on: bool) {
+        // Transceivers count in the order of their sections.
+        let at = match self.layout {
+            Layout { picture: None, .. } => return,
+            Layout { sound: Some(sound), picture: Some(picture) } => i32::from(sound < picture),
+            Layout { sound: None, picture: Some(_) } => 0,
+        };
+        if let Some(video) = self.webrtc.emit_by_name::<Option<WebRTCRTPTransceiver>>("get-transceiver", &[&at]) {
+            video.set_property("do-nack", on);
+        }
     }
 
     fn set_payload_types(&self, types: PayloadTypes) {
@@ -245,13 +361,22 @@ impl Peer {
     }
 
     fn listen(&self, connected: Flag) {
-        let (reporter, mids) = (self.reporter.clone(), Arc::clone(&self.mids));
+        let (reporter, mids, relays) = (self.reporter.clone(), Arc::clone(&self.mids), self.relays.clone());
         self.webrtc.connect("on-ice-candidate", false, move |values| {
             let m_line_index = values.get(1)?.get::<u32>().ok()?;
             let candidate = values.get(2)?.get::<String>().ok()?;
             let mid = mids.get().and_then(|mids| mids.get(usize::try_from(m_line_index).ok()?).cloned());
-            reporter.tell(MediaEvent::Candidate(Candidate { candidate, mid, m_line_index }));
+            let candidate = Candidate { candidate, mid, m_line_index };
+            relays.found(&candidate);
+            reporter.tell(MediaEvent::Candidate(candidate));
             None
+        });
+        let relays = self.relays.clone();
+        self.webrtc.connect_notify(Some("ice-gathering-state"), move |webrtc, _| {
+            let state = webrtc.property::<WebRTCICEGatheringState>("ice-gathering-state");
+            if state == WebRTCICEGatheringState::Complete {
+                relays.all_found();
+            }
         });
         self.watch_path(connected);
         let (reporter, channel, identity) = (self.reporter.clone(), Arc::clone(&self.channel), self.identity.clone());
@@ -262,11 +387,6 @@ impl Peer {
             }
             None
         });
-        if let Some(devices) = &self.devices {
-            self.link_receivers(devices);
-            let outlets = [("speaker", devices.speaker.ready.clone()), ("window", devices.window.ready.clone())];
-            report::listen(&self.pipeline, &self.reporter, outlets);
-        }
     }
 
     fn watch_path(&self, connected: Flag) {
@@ -289,6 +409,7 @@ impl Peer {
                 WebRTCPeerConnectionState::Connected => {
                     connected.set(true);
                     in_doubt.set(false);
+                    reporter.tell(MediaEvent::Connected);
                 }
                 // What is sent may well arrive.
                 WebRTCPeerConnectionState::Disconnected => tell_doubt(&reporter, &in_doubt),
@@ -305,8 +426,8 @@ impl Peer {
         });
     }
 
-    fn link_receivers(&self, devices: &Devices) {
-        let (sound, picture) = (devices.speaker.entry.downgrade(), devices.window.entry.downgrade());
+    fn link_receivers(&self, sound: &gst::Pad, picture: &gst::Pad) {
+        let (sound, picture) = (sound.downgrade(), picture.downgrade());
         self.webrtc.connect_pad_added(move |_, pad| {
             if pad.direction() != gst::PadDirection::Src {
                 return;
@@ -339,6 +460,15 @@ impl Drop for Peer {
     }
 }
 
+fn new_pipeline() -> gst::Pipeline {
+    let pipeline = gst::Pipeline::new();
+    // A device as clock would stop when the gate closes it.
+    pipeline.use_clock(Some(&gst::SystemClock::obtain()));
+    // Left to itself it would let the speaker wait for what is slowest in the whole pipeline: the own camera's encoder.
+    pipeline.set_latency(gst::ClockTime::from_mseconds(PLAYOUT_MS));
+    pipeline
+}
+
 fn make_webrtcbin(options: &Options) -> Result<gst::Element, MediaError> {
     let webrtc = capture::element("webrtcbin")
         .property("bundle-policy", WebRTCBundlePolicy::MaxBundle)
@@ -347,6 +477,9 @@ fn make_webrtcbin(options: &Options) -> Result<gst::Element, MediaError> {
     wait_for_nothing(&webrtc);
     if let Some(stun) = &options.stun {
         webrtc.set_property("stun-server", stun);
+    }
+    if options.relay_only {
+        webrtc.set_property("ice-transport-policy", WebRTCICETransportPolicy::Relay);
     }
     let ice = webrtc.property::<gst::Object>("ice-agent");
     ice.set_property("ice-tcp", false);
@@ -394,15 +527,16 @@ fn make_chains(
     passes: &Passes,
     connected: &Flag,
     events: &Sender<Event>,
-) -> Result<Devices, MediaError> {
+) -> Result<(Devices, Ways), MediaError> {
     let receiving = || vec![passes.open.clone()];
-    Ok(Devices {
-        pipeline: pipeline.downgrade(),
-        microphone: capture::Chain::sound(pipeline, ends.microphone.as_ref(), passes, connected)?,
-        camera: capture::Chain::picture(pipeline, ends.camera.as_ref(), passes, connected)?,
-        speaker: playback::Chain::sound(pipeline, ends.speaker.as_ref(), receiving(), events)?,
-        window: playback::Chain::picture(pipeline, ends.window.as_ref(), receiving(), events)?,
-    })
+    let microphone = capture::Chain::sound(pipeline, ends.microphone.as_ref(), passes, connected)?;
+    let camera = capture::Chain::picture(pipeline, ends.camera.as_ref(), passes, connected)?;
+    let senders = [RtpSender::sound(pipeline, &microphone.encoder)?, RtpSender::picture(pipeline, &camera.encoder)?];
+    let (speaker, sound) = playback::Chain::sound(pipeline, ends.speaker.as_ref(), receiving(), events)?;
+    let (window, picture) = playback::Chain::picture(pipeline, ends.window.as_ref(), receiving(), events)?;
+    let outlets = vec![("speaker", speaker.ready.clone()), ("window", window.ready.clone())];
+    let devices = Devices { pipeline: pipeline.downgrade(), microphone, camera, speaker, window };
+    Ok((devices, Ways { senders, sound, picture, outlets }))
 }
 
 fn tell_doubt(reporter: &Reporter, in_doubt: &Flag) {

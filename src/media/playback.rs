@@ -2,7 +2,10 @@
 
 use std::{
     ops::ControlFlow,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use gstreamer::{self as gst, prelude::*};
@@ -32,11 +35,9 @@ pub struct Picture {
 /// Pictures between two reports of the test window.
 const REPORT_EVERY: u64 = 5;
 
-/// One chain that begins at webrtcbin.
-#[derive(Debug)]
+/// A speaker or a window, behind a lock, with what stands before it.
+#[derive(Debug, Default)]
 pub(super) struct Chain {
-    /// Where webrtcbin's pad is linked to.
-    pub(super) entry: gst::Pad,
     /// The device or window, locked and closed; `None` when there is none.
     pub(super) sink: Option<gst::Element>,
     /// How loud it plays; sound only.
@@ -44,58 +45,75 @@ pub(super) struct Chain {
     /// Set while the sink can take what passes.
     pub(super) ready: Flag,
     /// Set once something has passed.
-    begun: Flag,
+    pub(super) begun: Flag,
+    /// What puts several streams together, inside the sink; it counts its time from when it is opened.
+    pub(super) mixer: Option<gst::Element>,
+    /// Where pictures come in that are to be whole once it is open.
+    pub(super) entries: Entries,
+}
+
+/// Where streams come in; held while what takes them is opened or closed, or another one is added.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Entries(Arc<Mutex<Vec<gst::glib::WeakRef<gst::Pad>>>>);
+
+impl Entries {
+    pub(super) fn hold(&self) -> MutexGuard<'_, Vec<gst::glib::WeakRef<gst::Pad>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Chain {
-    /// The far side's sound; passes only while all `flags` are set.
+    /// The far side's sound, and where it comes in; passes only while all `flags` are set.
     pub(super) fn sound(
         pipeline: &gst::Pipeline,
         to: Option<&Origin>,
-        flags: Vec<Flag>,
+        mut flags: Vec<Flag>,
         events: &Sender<Event>,
-    ) -> Result<Self, MediaError> {
+    ) -> Result<(Self, gst::Pad), MediaError> {
         let level = element("level").name("far-level").property("interval", 100_000_000_u64).build()?;
         let volume = element("volume").build()?;
         let sink = to.map(|origin| speaker(origin, events)).transpose()?;
-        let chain = [
-            element("rtpopusdepay").build()?,
-            // Decoding what lost packets' successors carry of them would hold back every packet for 120 ms.
-            element("opusdec").property("use-inband-fec", false).property("plc", true).build()?,
-            element("audioconvert").build()?,
-            element("audioresample").build()?,
-            filter(RAW_SOUND)?,
-            level,
-            volume.clone(),
-        ];
-        let (entry, ready, begun) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
-        Ok(Self { entry, sink, volume: Some(volume), ready, begun })
+        // Without a sink it is never set: nothing is even decoded.
+        let ready = Flag::default();
+        flags.push(ready.clone());
+        let chain = [&sound_decoder()?[..], &[level, volume.clone()]].concat();
+        let (entry, begun) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
+        Ok((Self { sink, volume: Some(volume), ready, begun, ..Self::default() }, entry))
     }
 
-    /// The far side's picture; passes only while all `flags` are set.
+    /// The far side's picture, and where it comes in; passes only while all `flags` are set.
     pub(super) fn picture(
         pipeline: &gst::Pipeline,
         to: Option<&Origin>,
-        flags: Vec<Flag>,
+        mut flags: Vec<Flag>,
         events: &Sender<Event>,
-    ) -> Result<Self, MediaError> {
-        let chain = [element("rtpvp8depay").build()?, element("vp8dec").build()?, element("videoconvert").build()?];
-        let sink = to.map(|origin| window(origin, events)).transpose()?;
-        let (entry, ready, begun) = assemble(pipeline, &chain, sink.as_ref(), flags)?;
-        Ok(Self { entry, sink, volume: None, ready, begun })
+    ) -> Result<(Self, gst::Pad), MediaError> {
+        let events = events.clone();
+        let told = move |picture| drop(events.try_send(Event::Picture(picture)));
+        let sink = to.map(|origin| window(origin, told)).transpose()?;
+        let ready = Flag::default();
+        flags.push(ready.clone());
+        let (entry, begun) = assemble(pipeline, &picture_decoder()?, sink.as_ref(), flags)?;
+        let chain = Self { sink, ready, begun, ..Self::default() };
+        chain.entries.hold().push(entry.downgrade());
+        Ok((chain, entry))
     }
 }
 
 impl Device for Chain {
     fn open(&self, pipeline: &gst::Pipeline) -> Result<(), Unopened> {
         let Some(sink) = self.sink.as_ref().filter(|sink| sink.is_locked_state()) else { return Ok(()) };
+        let entries = self.entries.hold();
+        if let Some(mixer) = &self.mixer {
+            mixer.set_property("start-time", pipeline.current_running_time().unwrap_or_default());
+        }
         gate::unlock(sink, pipeline)?;
         // It was not there when the pipeline's latency was told.
         let _ = pipeline.recalculate_latency();
         tell_again(sink);
         self.ready.set(true);
         if self.volume.is_none() {
-            request_key_frame(&self.entry);
+            entries.iter().filter_map(gst::glib::WeakRef::upgrade).for_each(|entry| request_key_frame(&entry));
         }
         Ok(())
     }
@@ -103,6 +121,7 @@ impl Device for Chain {
     /// What is on its way to it is refused, which the way in forgives.
     fn shut(&self) {
         let Some(sink) = self.sink.as_ref().filter(|sink| !sink.is_locked_state()) else { return };
+        let _entries = self.entries.hold();
         self.ready.set(false);
         gate::shut(sink);
     }
@@ -115,6 +134,23 @@ impl Device for Chain {
     fn has_begun(&self) -> bool {
         self.begun.is_set()
     }
+}
+
+/// From packets to raw sound.
+pub(super) fn sound_decoder() -> Result<Vec<gst::Element>, MediaError> {
+    Ok(vec![
+        element("rtpopusdepay").build()?,
+        // Decoding what lost packets' successors carry of them would hold back every packet for 120 ms.
+        element("opusdec").property("use-inband-fec", false).property("plc", true).build()?,
+        element("audioconvert").build()?,
+        element("audioresample").build()?,
+        filter(RAW_SOUND)?,
+    ])
+}
+
+/// From packets to raw pictures.
+pub(super) fn picture_decoder() -> Result<Vec<gst::Element>, MediaError> {
+    Ok(vec![element("rtpvp8depay").build()?, element("vp8dec").build()?, element("videoconvert").build()?])
 }
 
 /// Asks the far side for a whole picture, since those that passed while the gate was closed are missing.
@@ -135,12 +171,14 @@ fn tell_again(sink: &gst::Element) {
     before.mark_reconfigure();
 }
 
-fn assemble(
+/// A bin of this chain and the sink behind it, in the pipeline: where it is entered, which is open while all flags are
+/// set, and a flag that is set once something has passed.
+pub(super) fn assemble(
     pipeline: &gst::Pipeline,
     chain: &[gst::Element],
     sink: Option<&gst::Element>,
-    mut flags: Vec<Flag>,
-) -> Result<(gst::Pad, Flag, Flag), MediaError> {
+    flags: Vec<Flag>,
+) -> Result<(gst::Pad, Flag), MediaError> {
     let (Some(first), Some(last)) = (chain.first(), chain.last()) else {
         return Err(MediaError::Setup("an empty chain".into()));
     };
@@ -155,36 +193,32 @@ fn assemble(
     bin.add_pad(&entry)?;
     pipeline.add(&bin)?;
     let entry: gst::Pad = entry.upcast();
-    // Without a sink it is never set: nothing is even decoded.
-    let ready = Flag::default();
-    flags.push(ready.clone());
     let begun = probe::pass_while(&entry, flags);
-    Ok((entry, ready, begun))
+    Ok((entry, begun))
 }
 
 fn speaker(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, MediaError> {
     let sink = match origin {
-        Origin::Device(device) => {
-            let sink = device.create_element(None)?;
-            set_device_buffer(&sink);
-            sink
-        }
+        Origin::Device(device) => loudspeaker(device)?,
         Origin::Report | Origin::Tone(_) | Origin::Picture(_) | Origin::Window => tone_report(events.clone())?,
     };
     Ok(locked(sink, "speaker"))
 }
 
-fn window(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, MediaError> {
+/// The element that plays on a device.
+pub(super) fn loudspeaker(device: &gst::Device) -> Result<gst::Element, MediaError> {
+    let sink = device.create_element(None)?;
+    set_device_buffer(&sink);
+    Ok(sink)
+}
+
+fn window(origin: &Origin, told: impl Fn(Picture) + Send + Sync + 'static) -> Result<gst::Element, MediaError> {
     let sink = match origin {
         Origin::Window => {
-            let bin = gst::parse::bin_from_description(
-                "queue max-size-buffers=2 leaky=downstream ! videoscale ! videoconvert ! autovideosink sync=false",
-                true,
-            )
-            .map_err(|error| MediaError::Setup(error.to_string()))?;
-            bin.upcast()
+            parsed("queue max-size-buffers=2 leaky=downstream ! videoscale ! videoconvert ! autovideosink sync=false")?
+                .upcast()
         }
-        Origin::Report | Origin::Tone(_) | Origin::Picture(_) | Origin::Device(_) => picture_report(events.clone())?,
+        Origin::Report | Origin::Tone(_) | Origin::Picture(_) | Origin::Device(_) => picture_report(told)?,
     };
     Ok(locked(sink, "window"))
 }
@@ -193,14 +227,24 @@ fn window(origin: &Origin, events: &Sender<Event>) -> Result<gst::Element, Media
 /// running, and goes without the 20 ms that sinks like to have in hand.
 fn locked(sink: gst::Element, name: &str) -> gst::Element {
     sink.set_property("name", name);
+    unwaiting(&sink);
+    sink.set_locked_state(true);
+    sink
+}
+
+/// Has a sink wait for nothing but its time.
+pub(super) fn unwaiting(sink: &gst::Element) {
     if sink.find_property("async").is_some() {
         sink.set_property("async", false);
     }
     if sink.find_property("processing-deadline").is_some() {
         sink.set_property("processing-deadline", 0_u64);
     }
-    sink.set_locked_state(true);
-    sink
+}
+
+/// A bin out of a description, with its open ends as pads.
+pub(super) fn parsed(description: &str) -> Result<gst::Bin, MediaError> {
+    gst::parse::bin_from_description(description, true).map_err(|error| MediaError::Setup(error.to_string()))
 }
 
 /// A way in to `target` that takes every buffer without complaint: a device that breaks must not stop the transport.
@@ -233,12 +277,11 @@ fn tone_report(events: Sender<Event>) -> Result<gst::Element, MediaError> {
     Ok(sink)
 }
 
-fn picture_report(events: Sender<Event>) -> Result<gst::Element, MediaError> {
-    let bin = gst::parse::bin_from_description(
+/// A sink that tells what it sees.
+pub(super) fn picture_report(told: impl Fn(Picture) + Send + Sync + 'static) -> Result<gst::Element, MediaError> {
+    let bin = parsed(
         "videoconvert ! video/x-raw,format=RGB ! fakesink name=report sync=false async=false signal-handoffs=true",
-        true,
-    )
-    .map_err(|error| MediaError::Setup(error.to_string()))?;
+    )?;
     let sink = bin.by_name("report").ok_or_else(|| MediaError::Setup("no test window".into()))?;
     let frames = AtomicU64::new(0);
     sink.connect("handoff", false, move |values| {
@@ -246,7 +289,7 @@ fn picture_report(events: Sender<Event>) -> Result<gst::Element, MediaError> {
         if frames % REPORT_EVERY == 1 {
             let buffer = values.get(1)?.get::<gst::Buffer>().ok()?;
             let pad = values.get(2)?.get::<gst::Pad>().ok()?;
-            let _ = events.try_send(Event::Picture(picture(&pad, &buffer, frames)?));
+            told(picture(&pad, &buffer, frames)?);
         }
         None
     });

@@ -35,6 +35,18 @@ impl Reporter {
         self.connection.get()
     }
 
+    /// Tells a person something, whether a call has the connection or not.
+    pub(super) fn notice(&self, what: &str) {
+        let _ = self.events.try_send(Event::Notice(what.into()));
+    }
+
+    /// Tells something else of the connection; to nobody while no call has it.
+    pub(super) fn tell_of<T>(&self, event: impl FnOnce(Connection, T) -> Event, what: T) {
+        if let Some(connection) = self.connection.get() {
+            let _ = self.events.try_send(event(connection.clone(), what));
+        }
+    }
+
     /// Tells what happens; to nobody while no call has the connection.
     pub(super) fn tell(&self, event: MediaEvent) {
         if let Some(connection) = self.connection.get() {
@@ -46,7 +58,7 @@ impl Reporter {
 /// Tells what the pipeline's elements post; on their own threads, so nothing here waits.
 ///
 /// A sink that fails is sent nothing more: `outlets` are the sinks' names and the flags that let their streams pass.
-pub(super) fn listen(pipeline: &gst::Pipeline, reporter: &Reporter, outlets: [(&'static str, Flag); 2]) {
+pub(super) fn listen(pipeline: &gst::Pipeline, reporter: &Reporter, outlets: Vec<(&'static str, Flag)>) {
     let (reporter, weak) = (reporter.clone(), pipeline.downgrade());
     let Some(bus) = pipeline.bus() else { return };
     // A device that fails says so several times.
@@ -54,7 +66,7 @@ pub(super) fn listen(pipeline: &gst::Pipeline, reporter: &Reporter, outlets: [(&
     bus.set_sync_handler(move |_, message| {
         let message = message.view();
         if let gst::MessageView::Element(element) = message {
-            report_level(element, &reporter.events);
+            report_level(element, &reporter);
         } else if let gst::MessageView::Error(error) = message {
             outlets.iter().filter(|(name, _)| is_of(error, name)).for_each(|(_, ready)| ready.set(false));
             report_error(error, &reporter, &told);
@@ -67,15 +79,17 @@ pub(super) fn listen(pipeline: &gst::Pipeline, reporter: &Reporter, outlets: [(&
     });
 }
 
-fn report_level(message: &gst::message::Element, events: &Sender<Event>) {
-    let side = match message.src().map(|source| source.name()).as_deref() {
-        Some("own-level") => Side::Own,
-        Some("far-level") => Side::Far,
-        _ => return,
-    };
+fn report_level(message: &gst::message::Element, reporter: &Reporter) {
+    let source = message.src().map(|source| source.name());
     let rms = message.structure().and_then(|level| level.get::<glib::ValueArray>("rms").ok());
     if let Some(db) = rms.and_then(|rms| rms.first()?.get::<f64>().ok()) {
-        let _ = events.try_send(Event::Level { side, db: db.clamp(-100.0, 0.0) });
+        let db = db.clamp(-100.0, 0.0);
+        match source.as_deref() {
+            Some("own-level") => drop(reporter.events.try_send(Event::Level { side: Side::Own, db })),
+            Some("far-level") => drop(reporter.events.try_send(Event::Level { side: Side::Far, db })),
+            Some("member-level") => reporter.tell_of(Event::Heard, db),
+            _ => {}
+        }
     }
 }
 

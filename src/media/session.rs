@@ -9,13 +9,15 @@ use std::{
 use gstreamer as gst;
 
 use super::{
-    Event, MediaError, Options, complaint,
-    devices::{self, Ends},
+    Event, Far, MediaError, OfferedServers, Options, complaint,
+    description::{layout, parse},
+    devices::{self, Ends, Inventory},
     gate,
     peer::Peer,
 };
 use crate::{
     call::{Connection, MediaCommand, MediaEvent},
+    negotiation::Sdp,
     rt::Sender,
 };
 
@@ -40,6 +42,7 @@ const BACKLOG: usize = 256;
 
 pub(super) enum Command {
     Call(Connection, MediaCommand),
+    Offered(OfferedServers),
     Stop,
 }
 
@@ -49,16 +52,41 @@ pub(super) fn start(
     gate: gate::Handle,
     events: Sender<Event>,
 ) -> std::io::Result<(mpsc::SyncSender<Command>, JoinHandle<()>)> {
+    spawn(events.clone(), move |inbox| Ok(Worker::new(options, gate, events)?.run(inbox)))
+}
+
+/// Starts a thread that works off commands; that it cannot is told.
+pub(super) fn spawn(
+    events: Sender<Event>,
+    work: impl FnOnce(&Receiver<Command>) -> Result<(), MediaError> + Send + 'static,
+) -> std::io::Result<(mpsc::SyncSender<Command>, JoinHandle<()>)> {
     let (commands, inbox) = mpsc::sync_channel(BACKLOG);
     let work = move || {
         let _last_word = LastWord(events.clone());
-        match Worker::new(options, gate, events.clone()) {
-            Ok(worker) => worker.run(&inbox),
-            Err(error) => drop(events.try_send(Event::Unusable(error))),
+        if let Err(error) = work(&inbox) {
+            let _ = events.try_send(Event::Unusable(error));
         }
     };
     let thread = thread::Builder::new().name("media".into()).spawn(work)?;
     Ok((commands, thread))
+}
+
+/// Starts GStreamer and chooses the devices.
+///
+/// Errors: it does not start, or is not complete.
+pub(super) fn begin(options: &Options, events: &Sender<Event>) -> Result<(Ends, Inventory), MediaError> {
+    complaint::listen();
+    gst::init().map_err(|error| MediaError::Start(error.to_string()))?;
+    if let Some(missing) = NEEDED.into_iter().find(|name| gst::ElementFactory::find(name).is_none()) {
+        return Err(MediaError::Missing(missing));
+    }
+    // Makes the process's DTLS key, which takes a tenth of a second and more; it lasts.
+    drop(gst::ElementFactory::make("dtlsdec").build());
+    let (ends, inventory, notices) = devices::choose(options);
+    for notice in notices {
+        let _ = events.try_send(Event::Notice(notice));
+    }
+    Ok((ends, inventory))
 }
 
 /// Tells that the thread has come to a bad end, so that nobody goes on as if there were media.
@@ -74,6 +102,7 @@ impl Drop for LastWord {
 
 struct Worker {
     options: Options,
+    offered: OfferedServers,
     ends: Ends,
     gate: gate::Handle,
     events: Sender<Event>,
@@ -87,27 +116,24 @@ struct Worker {
 
 impl Worker {
     fn new(options: Options, gate: gate::Handle, events: Sender<Event>) -> Result<Self, MediaError> {
-        complaint::listen();
-        gst::init().map_err(|error| MediaError::Start(error.to_string()))?;
-        if let Some(missing) = NEEDED.into_iter().find(|name| gst::ElementFactory::find(name).is_none()) {
-            return Err(MediaError::Missing(missing));
-        }
-        // Makes the process's DTLS key, which takes a tenth of a second and more; it lasts.
-        drop(gst::ElementFactory::make("dtlsdec").build());
-        let (ends, inventory, notices) = devices::choose(&options);
-        for notice in notices {
-            let _ = events.try_send(Event::Notice(notice));
-        }
-        let mut worker = Self { options, ends, gate, events, prepared: None, current: None, next: None };
+        let (ends, inventory) = begin(&options, &events)?;
+        let offered = OfferedServers::default();
+        let mut worker = Self { options, offered, ends, gate, events, prepared: None, current: None, next: None };
         worker.prepare()?;
         let _ = worker.events.try_send(Event::Ready(inventory));
         Ok(worker)
     }
 
     fn run(mut self, inbox: &Receiver<Command>) {
-        while let Ok(Command::Call(connection, command)) = inbox.recv() {
-            if let Err(error) = self.carry_out(&connection, command) {
-                let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
+        loop {
+            match inbox.recv() {
+                Ok(Command::Call(connection, command)) => {
+                    if let Err(error) = self.carry_out(&connection, command) {
+                        let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
+                    }
+                }
+                Ok(Command::Offered(servers)) => self.use_servers(servers),
+                Ok(Command::Stop) | Err(_) => break,
             }
         }
         self.close_all();
@@ -116,7 +142,10 @@ impl Worker {
     fn carry_out(&mut self, connection: &Connection, command: MediaCommand) -> Result<(), MediaError> {
         match command {
             MediaCommand::Offer => self.begin(connection)?.offer(),
-            MediaCommand::Answer(offer) => self.begin(connection)?.answer(&offer),
+            MediaCommand::Answer(offer) => {
+                self.shape(&offer)?;
+                self.begin(connection)?.answer(&offer)
+            }
             MediaCommand::TakeAnswer(answer) => self.peer(connection).map_or(Ok(()), |peer| peer.take_answer(&answer)),
             MediaCommand::AddCandidate(candidate) => {
                 self.peer(connection).into_iter().for_each(|peer| peer.add_candidate(&candidate));
@@ -152,7 +181,7 @@ impl Worker {
 
     /// The prepared peer, or a new one, for this connection.
     fn take_peer(&mut self, connection: &Connection) -> Result<Peer, MediaError> {
-        let address = self.address();
+        let address = address(&self.options);
         let peer = match self.prepared.take() {
             Some((before, peer)) if before == address => peer,
             // None, or one that was made before there was a network.
@@ -168,19 +197,44 @@ impl Worker {
     }
 
     fn prepare(&mut self) -> Result<(), MediaError> {
-        let address = self.address();
+        let address = address(&self.options);
         self.prepared = Some((address, self.make_peer(address)?));
         Ok(())
     }
 
+    /// The peer that is prepared knows the old ones.
+    fn use_servers(&mut self, servers: OfferedServers) {
+        if servers != self.offered {
+            self.offered = servers;
+            if self.prepared.take().is_some()
+                && let Err(error) = self.prepare()
+            {
+                tracing::warn!(%error, "no connection could be prepared");
+            }
+        }
+    }
+
     fn make_peer(&self, address: Option<IpAddr>) -> Result<Peer, MediaError> {
-        let options = Options { address, ..self.options.clone() };
+        let options = with_offered(&self.options, &self.offered, address);
         Peer::new(&options, &self.ends, self.gate.passes(), &self.events)
     }
 
-    /// The only address to use, if there is one.
-    fn address(&self) -> Option<IpAddr> {
-        self.options.address.or_else(only_loopback)
+    /// Has the next peer be one that fits the offer, where offers may be of any shape.
+    fn shape(&mut self, offer: &Sdp) -> Result<(), MediaError> {
+        if self.options.far == Far::Twocan {
+            return Ok(());
+        }
+        let offer = parse(offer, Far::Stock)?;
+        let layout = layout(&offer);
+        let mut ends = self.ends.clone();
+        // Nothing is opened for a far side that has no place for it.
+        ends.microphone = ends.microphone.filter(|_| layout.sound.is_some());
+        ends.camera = ends.camera.filter(|_| layout.picture.is_some());
+        let address = address(&self.options);
+        let options = with_offered(&self.options, &self.offered, address);
+        let peer = Peer::laid_out(&options, layout, &ends, self.gate.passes(), &self.events)?;
+        self.prepared = Some((address, peer));
+        Ok(())
     }
 
     fn close(&mut self, connection: &Connection) -> Result<(), MediaError> {
@@ -217,6 +271,19 @@ impl Worker {
 
 fn is(peer: &Option<Peer>, connection: &Connection) -> bool {
     peer.as_ref().and_then(Peer::connection) == Some(connection)
+}
+
+/// What a connection is made with: also the servers that the rendezvous server offers, at this address only.
+pub(super) fn with_offered(options: &Options, offered: &OfferedServers, address: Option<IpAddr>) -> Options {
+    let mut options = Options { address, ..options.clone() };
+    options.stun = options.stun.or_else(|| offered.stun.clone());
+    options.turn.extend(offered.turn.iter().map(|turn| turn.to_string()));
+    options
+}
+
+/// The only address to use, if there is one.
+pub(super) fn address(options: &Options) -> Option<IpAddr> {
+    options.address.or_else(only_loopback)
 }
 
 /// The loopback address, on a machine that has no other: its page can talk to it all the same.

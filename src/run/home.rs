@@ -18,7 +18,7 @@ pub(super) struct Home {
 
 enum Place {
     /// Inside this program.
-    Here(#[expect(dead_code, reason = "runs for as long as it is held")] Server),
+    Here(#[expect(dead_code, reason = "runs for as long as it is held")] Box<Server>),
     /// Inside another twocan on this machine; when that one ends, this one takes its place.
     Shared(Box<server::Options>),
     Elsewhere,
@@ -33,7 +33,7 @@ impl Home {
         let (place, urls) = match Server::start(own.clone()) {
             Ok(server) => {
                 let urls = server.urls().clone();
-                (Place::Here(server), urls)
+                (Place::Here(Box::new(server)), urls)
             }
             Err(ServerError::PortTaken { port }) if is_twocan(port) => {
                 let urls = Urls::of(&own.listen, port)?;
@@ -50,7 +50,7 @@ impl Home {
         if let Place::Shared(options) = &self.place
             && let Ok(server) = Server::start(options.as_ref().clone())
         {
-            self.place = Place::Here(server);
+            self.place = Place::Here(Box::new(server));
         }
     }
 

@@ -4,30 +4,112 @@ mod settings;
 
 use std::io::{self, Write};
 
-use tokio::signal::unix::{SignalKind, signal};
+use sd_notify::NotifyState;
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 pub use self::settings::{SettingsError, settings};
-use crate::server::{LocalAuthority, Options, Server, ServerError, Urls};
+use crate::{
+    run::Error,
+    server::{self, LocalAuthority, Options, Server, ServerError, Urls},
+};
 
 /// Runs the server until SIGINT or SIGTERM, and says on `out` where it listens.
+///
+/// SIGHUP has the certificate's files read again. A second signal to stop waits for nobody.
 pub fn serve(options: Options, out: &mut impl Write) -> Result<(), ServerError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     // Asked for before anything is said, so that whoever reads it may send the signal.
-    let (mut interrupt, mut terminate) = {
+    let mut signals = {
         let _inside = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        Signals::new()?
     };
     let server = Server::start(options)?;
+    notify(&[NotifyState::Ready]);
     // A reader of ours that goes away is no reason to stop serving others.
     let _ = announce(server.urls(), server.authority(), out);
+    while let Order::Reload = runtime.block_on(signals.next()) {
+        reload(&server);
+    }
+    notify(&[NotifyState::Stopping]);
+    stop(server, &runtime, &mut signals);
+    runtime.shutdown_background();
+    Ok(())
+}
+
+fn reload(server: &Server) {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        notify(&[NotifyState::Reloading, now]);
+    }
+    if let Err(error) = server.reload() {
+        tracing::error!("{error}; the last certificate stays in use");
+    }
+    notify(&[NotifyState::Ready]);
+}
+
+/// Stops the server, and waits until it has, or until a second signal.
+fn stop(server: Server, runtime: &Runtime, signals: &mut Signals) {
+    let stopping = runtime.spawn_blocking(move || server.shutdown());
+    let again = async { while signals.next().await == Order::Reload {} };
     runtime.block_on(async {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = stopping => {}
+            () = again => {}
         }
     });
-    server.shutdown();
-    Ok(())
+}
+
+/// Tells the service manager, where there is one.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// To be called inside the runtime.
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Order {
+        tokio::select! {
+            _ = self.interrupt.recv() => Order::Stop,
+            _ = self.terminate.recv() => Order::Stop,
+            _ = self.hang_up.recv() => Order::Reload,
+        }
+    }
+}
+
+/// What a server that is started so would find, thing by thing.
+pub fn check(options: Result<Options, Error>) -> Vec<(&'static str, Result<String, Error>)> {
+    match options {
+        Err(error) => vec![("settings", Err(error))],
+        Ok(options) => {
+            let found =
+                server::check(&options).into_iter().map(|check| (check.what, check.outcome.map_err(Error::from)));
+            [("settings", Ok("they go together".to_owned()))].into_iter().chain(found).collect()
+        }
+    }
 }
 
 fn announce(urls: &Urls, authority: Option<&LocalAuthority>, out: &mut impl Write) -> io::Result<()> {

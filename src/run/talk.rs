@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use futures_util::{FutureExt, pin_mut, select_biased};
 
 use super::{
-    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, notice, random_bytes, random_id, tell,
-    unix_now,
+    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, next_change, notice, random_bytes,
+    random_id, tell, unix_now,
 };
 use crate::{
     bookmarks::{Bookmark, Bookmarks, Claim},
@@ -141,6 +141,7 @@ impl Talk {
         });
         let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
         let media = Media::start(media, media_sender)?;
+        ice::keep_asking(&home, &media);
         let (socket_sender, socket_events) = rt::channel(SOCKET_BACKLOG);
         // One that waits stands for all that came meanwhile.
         let (network_sender, network_changes) = rt::channel(1);
@@ -182,7 +183,7 @@ impl Talk {
         self.screen.show(&screen::Event::Started {
             version: env!("CARGO_PKG_VERSION").into(),
             unix_ms: unix_now().as_secs_f64() * 1000.0,
-            conversation: self.bookmark.id.clone(),
+            conversation: Some(self.bookmark.id.clone()),
             name: self.bookmark.name.to_string(),
         });
         self.screen.show(&screen::Event::Server { url: self.home.page().to_string(), embedded: self.home.is_here() });
@@ -264,7 +265,13 @@ impl Talk {
                 tell::media(event).iter().for_each(|event| self.screen.show(event));
                 self.handle(Input::Equipped { microphone, camera })
             }
-            media::Event::Level { .. } | media::Event::Tone(_) | media::Event::Picture(_) | media::Event::Notice(_) => {
+            media::Event::Level { .. }
+            | media::Event::Tone(_)
+            | media::Event::Picture(_)
+            | media::Event::Notice(_)
+            | media::Event::Heard(..)
+            | media::Event::Seen(..)
+            | media::Event::Tones(_) => {
                 tell::media(event).iter().for_each(|event| self.screen.show(event));
                 Ok(())
             }
@@ -284,6 +291,9 @@ impl Talk {
             socket::Event::Closed(error) => {
                 self.socket = None;
                 if let Some(error) = error {
+                    if let socket::SocketError::Restarts(back_in) = error {
+                        self.handle(Input::ServerStops(back_in))?;
+                    }
                     self.no_line(error)?;
                 }
                 self.handle(Input::SocketClosed)
@@ -442,13 +452,6 @@ fn trust(bookmark: &Bookmark, origin: Origin) -> Result<(Trust, Option<Invite>),
 /// What the user wants, until that is to quit: a terminal that is gone would say so for ever.
 async fn next_command(screen: &mut Screen, quit_by: Option<Instant>) -> Option<Command> {
     if quit_by.is_some() { std::future::pending().await } else { screen.command().await }
-}
-
-async fn next_change(changes: Option<&rt::Receiver<()>>) -> Option<()> {
-    match changes {
-        Some(changes) => changes.recv().await.ok(),
-        None => std::future::pending().await,
-    }
 }
 
 fn unix_seconds() -> u64 {

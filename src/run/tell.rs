@@ -21,6 +21,17 @@ pub(super) struct Muted {
     camera: bool,
 }
 
+impl Muted {
+    /// Takes note of a switch, and says how things stand.
+    pub(super) fn note(&mut self, track: Track, switch: Switch) -> Shown {
+        match track {
+            Track::Microphone => self.microphone = switch == Switch::Off,
+            Track::Camera => self.camera = switch == Switch::Off,
+        }
+        Shown::Muted { microphone: self.microphone, camera: self.camera }
+    }
+}
+
 /// What the conversation tells.
 pub(super) fn conversation(event: Event, code: Option<&Invite>, home: &Home, muted: &mut Muted) -> Option<Shown> {
     Some(match event {
@@ -43,13 +54,7 @@ pub(super) fn conversation(event: Event, code: Option<&Invite>, home: &Home, mut
         Event::Far(presence) => Shown::Far { here: presence == Presence::Here },
         Event::FarProps(props) => far_props(&props),
         Event::Gate(gate) => Shown::Paused { paused: gate == Gate::Closed },
-        Event::Track(track, switch) => {
-            match track {
-                Track::Microphone => muted.microphone = switch == Switch::Off,
-                Track::Camera => muted.camera = switch == Switch::Off,
-            }
-            Shown::Muted { microphone: muted.microphone, camera: muted.camera }
-        }
+        Event::Track(track, switch) => muted.note(track, switch),
         Event::Call(phase, ending) => call(phase, ending),
         Event::ServerError(text) => Shown::Notice { message: format!("the server says: {text}"), hint: None },
     })
@@ -68,11 +73,16 @@ pub(super) fn media(event: media::Event) -> Option<Shown> {
             Shown::Picture { width, height, frames, red, green, blue }
         }
         media::Event::Notice(message) => Shown::Notice { message, hint: None },
-        media::Event::Unusable(_) | media::Event::Call(..) => return None,
+        media::Event::Unusable(_)
+        | media::Event::Call(..)
+        | media::Event::Heard(..)
+        | media::Event::Seen(..)
+        | media::Event::Tones(_) => return None,
     })
 }
 
-fn line(state: LineState) -> Shown {
+/// The line to the server.
+pub(super) fn line(state: LineState) -> Shown {
     let (state, retry) = match state {
         LineState::Connecting => (ShownLine::Connecting, None),
         LineState::Joined => (ShownLine::Joined, None),
@@ -109,7 +119,8 @@ fn suspicious(suspicion: Suspicion) -> Shown {
     Shown::Suspicious { reason, message: message.into(), hint: hint.into() }
 }
 
-fn call(phase: Phase, ending: Option<Ending>) -> Shown {
+/// How the call stands.
+pub(super) fn call(phase: Phase, ending: Option<Ending>) -> Shown {
     let state = match phase {
         Phase::Idle => CallState::Idle,
         Phase::Calling => CallState::Calling,

@@ -16,9 +16,10 @@ pub enum Event {
         version: String,
         /// The wall clock at this moment, in milliseconds since 1970, so that two programs' times can be compared.
         unix_ms: f64,
-        /// The conversation that is open.
-        conversation: ConversationId,
-        /// What its owner calls it.
+        /// The conversation that is open, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        conversation: Option<ConversationId>,
+        /// What its owner calls it; without a conversation, what the other side, or the room, goes by.
         name: String,
     },
     /// The rendezvous server in use.
@@ -95,6 +96,13 @@ pub enum Event {
         /// Four words, new at every meeting, that are the same on both sides unless somebody sits in between.
         words: String,
     },
+    /// What is said here is not sealed: whoever runs the server could listen in. Told at the beginning, where it is so.
+    Unsealed,
+    /// Whoever calls this name at the server is answered.
+    Waiting {
+        /// What this side goes by there.
+        uid: String,
+    },
     /// Something is not what it claims to be; nothing came of it, and each is told once until [`Event::Sealed`].
     Suspicious {
         /// Which it is.
@@ -158,6 +166,60 @@ pub enum Event {
         /// Mean blue of the last frame, 0 to 255.
         blue: u8,
     },
+    /// The room that this side enters.
+    Room {
+        /// Its name at the server.
+        name: String,
+        /// The link by which a browser comes into it.
+        link: String,
+        /// The same for a browser on this machine, where that is another address.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        local: Option<String>,
+    },
+    /// What this side goes by in the room.
+    Number {
+        /// Digits.
+        uid: String,
+    },
+    /// A member of the room came or went, or it stands differently with it.
+    Member {
+        /// What it goes by.
+        uid: String,
+        /// How it stands with it.
+        state: MemberState,
+        /// Why the last connection to it came to nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
+    /// How loud a member is, in dBFS, about ten times a second while it sends sound.
+    MemberLevel {
+        /// Which.
+        uid: String,
+        /// As it came.
+        db: f64,
+    },
+    /// A member's picture; only with `--window test`.
+    MemberPicture {
+        /// Which.
+        uid: String,
+        /// Pixels across.
+        width: u32,
+        /// Pixels down.
+        height: u32,
+        /// Frames seen so far.
+        frames: u64,
+        /// Mean red of the last frame, 0 to 255.
+        red: u8,
+        /// Mean green of the last frame, 0 to 255.
+        green: u8,
+        /// Mean blue of the last frame, 0 to 255.
+        blue: u8,
+    },
+    /// All tones heard in the room; only with `--speaker test`.
+    Tones {
+        /// Lowest first; empty, once, when it falls silent.
+        tones: Vec<Tone>,
+    },
     /// The speaker's volume changed.
     Volume {
         /// 100 is as received.
@@ -165,6 +227,31 @@ pub enum Event {
     },
     /// The program ends; always the last.
     Ended,
+}
+
+/// A tone among others.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Tone {
+    /// Its frequency.
+    pub hz: f64,
+    /// Its level in dBFS.
+    pub db: f64,
+}
+
+/// How it stands with a member of the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberState {
+    /// In the room, without a connection.
+    Here,
+    /// A connection is being made.
+    Connecting,
+    /// It can be heard, and hears.
+    Connected,
+    /// One more than the room can have.
+    TooMany,
+    /// No longer in the room.
+    Left,
 }
 
 /// Why a code is no longer shown.

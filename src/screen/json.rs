@@ -72,14 +72,17 @@ mod tests {
     use super::*;
     use crate::{
         ids::ConversationId,
-        screen::event::{CallState, CodeEnd, Ending, LineState, Suspicion},
+        screen::event::{CallState, CodeEnd, Ending, LineState, MemberState, Suspicion, Tone},
     };
 
     fn every_event() -> Vec<Event> {
         let conversation = ConversationId::from_bits(7);
         let text = || "a \"b\"\n\u{1b}ä".to_owned();
         let mut events = vec![
-            Event::Started { version: "0.1.0".into(), unix_ms: 1_700_000_000_000.25, conversation, name: text() },
+            Event::Started { version: "0.1.0".into(), unix_ms: 1.25, conversation: Some(conversation), name: text() },
+            Event::Started { version: "0.1.0".into(), unix_ms: 1_700_000_000_000.25, conversation: None, name: text() },
+            Event::Unsealed,
+            Event::Waiting { uid: text() },
             Event::Server { url: "http://localhost:8443/".into(), embedded: true },
             Event::Devices { microphone: Some(text()), camera: None, speaker: None, window: None },
             Event::Notice { message: text(), hint: Some(text()) },
@@ -101,10 +104,21 @@ mod tests {
             Event::Tone { hz: Some(440.0), db: Some(-20.0) },
             Event::Tone { hz: None, db: None },
             Event::Picture { width: 640, height: 480, frames: 9, red: 255, green: 0, blue: 1 },
+            Event::Room { name: "tea".into(), link: "https://h/?room=tea".into(), local: Some(text()) },
+            Event::Number { uid: "123".into() },
+            Event::MemberLevel { uid: "123".into(), db: -20.5 },
+            Event::MemberPicture { uid: "1".into(), width: 640, height: 480, frames: 9, red: 255, green: 0, blue: 1 },
+            Event::Tones { tones: vec![Tone { hz: 440.0, db: -9.0 }] },
             Event::Volume { percent: 80 },
             Event::Ended,
         ];
         events.extend([CodeEnd::Paired, CodeEnd::Expired].map(|reason| Event::CodeGone { reason }));
+        for state in [MemberState::Here, MemberState::Connecting, MemberState::Connected]
+            .into_iter()
+            .chain([MemberState::TooMany, MemberState::Left])
+        {
+            events.push(Event::Member { uid: "123".into(), state, message: Some(text()) });
+        }
         for reason in [Suspicion::Forged, Suspicion::Silent] {
             events.push(Event::Suspicious { reason, message: text(), hint: text() });
         }

@@ -2,7 +2,7 @@
 
 use super::{
     command::{Command, VOLUME_LIMIT},
-    event::{CallState, CodeEnd, Ending, Event, LineState},
+    event::{CallState, CodeEnd, Ending, Event, LineState, MemberState},
     status::{self, Seal, Status},
 };
 
@@ -19,9 +19,12 @@ pub(super) enum Typed {
 pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<String> {
     let name = status.who();
     let text = match event {
-        Event::Started { version, conversation, name, .. } => {
-            format!("twocan {version}: conversation {name} ({conversation})")
+        Event::Started { version, conversation: Some(id), name, .. } => {
+            format!("twocan {version}: conversation {name} ({id})")
         }
+        Event::Started { version, conversation: None, name, .. } => format!("twocan {version}: {name}"),
+        Event::Unsealed => status::unsealed().to_owned(),
+        Event::Waiting { uid } => format!("waiting for whoever calls \"{uid}\""),
         Event::Server { url, embedded: true } => format!("server: {url} (in this program)"),
         Event::Server { url, embedded: false } => format!("server: {url}"),
         Event::Devices { microphone, camera, speaker, window } => format!(
@@ -42,7 +45,7 @@ pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<St
         Event::Refused => noticed(status::refused(), Some(status::refused_hint())),
         Event::Line { state, .. } => line_state(*state).to_owned(),
         Event::Far { here: true } => match status.seal {
-            Seal::Unmet => format!("{name} is here"),
+            Seal::Unmet | Seal::Open => format!("{name} is here"),
             Seal::Sealed { .. } => format!("{name} is here; what you say is sealed from end to end"),
         },
         Event::Far { here: false } => format!("{name} is not here"),
@@ -64,11 +67,33 @@ pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<St
             format!("{name} has proved to be there: what was suspicious is over")
         }
         Event::Suspicious { .. } | Event::Sealed { .. } => return None,
-        Event::Level { .. } | Event::Tone { .. } | Event::Picture { .. } => return None,
+        Event::Room { name, link, local: None } => format!("room {name}: others come in by {link}"),
+        Event::Room { name, link, local: Some(local) } => {
+            format!("room {name}: others come in by {link} (in a browser on this machine: {local})")
+        }
+        Event::Number { uid } => format!("you are {uid} in the room"),
+        Event::Member { uid, state, message } => member(uid, *state, message.as_deref()),
+        Event::Level { .. }
+        | Event::Tone { .. }
+        | Event::Picture { .. }
+        | Event::MemberLevel { .. }
+        | Event::MemberPicture { .. }
+        | Event::Tones { .. } => return None,
         Event::Volume { percent } => format!("volume {percent} %"),
         Event::Ended => "ended".to_owned(),
     };
     Some(harmless(&text))
+}
+
+fn member(uid: &str, state: MemberState, message: Option<&str>) -> String {
+    let text = match state {
+        MemberState::Here => format!("{uid} is in the room, without a connection"),
+        MemberState::Connecting => format!("connecting to {uid}"),
+        MemberState::Connected => format!("connected to {uid}"),
+        MemberState::TooMany => format!("{uid} is in the room, but one too many: you do not hear each other"),
+        MemberState::Left => format!("{uid} has left"),
+    };
+    message.map_or_else(|| text.clone(), |why| format!("{text}: {why}"))
 }
 
 /// What the safety words are, for whoever asked.
@@ -86,7 +111,7 @@ fn call(state: CallState, reason: Option<Ending>, before: &Status, status: &Stat
             let reason = reason.filter(|_| before.call != CallState::Idle || before.ended != status.ended)?;
             let text = &status.ended.as_ref()?.text;
             // The gate is closed first when it is over for good.
-            if reason.is_retried() && !status.paused {
+            if status.retries(reason) && !status.paused {
                 format!("{text}: trying again")
             } else {
                 format!("call ended: {text}")

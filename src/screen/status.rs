@@ -1,11 +1,13 @@
 //! What is known at a moment, gathered from the events.
 
+mod room;
 mod words;
 
 use std::collections::VecDeque;
 
 use super::event::{CallState, CodeEnd, Ending, Event, LineState, Suspicion};
-pub(super) use words::{Headline, expired, expired_hint, refused, refused_hint};
+pub(super) use room::Room;
+pub(super) use words::{Headline, expired, expired_hint, refused, refused_hint, unsealed};
 
 /// Notices that stay in sight.
 const NOTICES: usize = 4;
@@ -25,6 +27,8 @@ pub(super) struct FarProps {
 pub(super) enum Seal {
     /// The two have not met.
     Unmet,
+    /// Whoever runs the server can, too.
+    Open,
     /// Only they can; both have these words.
     Sealed { words: String },
 }
@@ -75,9 +79,13 @@ pub(super) enum Mood {
 #[derive(Debug, Clone)]
 pub(super) struct Status {
     pub(super) name: String,
+    /// Whether this side only waits to be called, by whomever.
+    pub(super) waits: bool,
     pub(super) server: Option<String>,
     pub(super) devices: Option<Devices>,
     pub(super) code: Option<Code>,
+    /// Where there are several instead of one other side.
+    pub(super) room: Option<Room>,
     pub(super) line: LineState,
     pub(super) far_here: bool,
     pub(super) far_props: Option<FarProps>,
@@ -101,9 +109,11 @@ impl Default for Status {
     fn default() -> Self {
         Self {
             name: String::new(),
+            waits: false,
             server: None,
             devices: None,
             code: None,
+            room: None,
             line: LineState::Connecting,
             far_here: false,
             far_props: None,
@@ -126,6 +136,7 @@ impl Default for Status {
 impl Status {
     /// Takes in what happened.
     pub(super) fn handle(&mut self, event: &Event) {
+        self.handle_room(event);
         match event {
             Event::Started { name, .. } => self.name.clone_from(name),
             Event::Server { url, .. } => self.server = Some(url.clone()),
@@ -156,6 +167,8 @@ impl Status {
                 self.seal = Seal::Sealed { words: words.clone() };
                 self.suspicions.clear();
             }
+            Event::Unsealed => self.seal = Seal::Open,
+            Event::Waiting { .. } => self.waits = true,
             // Meeting anew does not undo it; who tampers may bring that about at once.
             Event::Suspicious { reason: Suspicion::Forged, message, hint } => {
                 self.notice(message.clone(), Some(hint.clone()));
@@ -173,13 +186,26 @@ impl Status {
                 self.far_level = far.or(self.far_level);
             }
             Event::Volume { percent } => self.volume = *percent,
-            Event::Tone { .. } | Event::Picture { .. } | Event::Ended => {}
+            Event::Tone { .. }
+            | Event::Tones { .. }
+            | Event::Picture { .. }
+            | Event::Room { .. }
+            | Event::Number { .. }
+            | Event::Member { .. }
+            | Event::MemberLevel { .. }
+            | Event::MemberPicture { .. }
+            | Event::Ended => {}
         }
     }
 
     /// Shows the safety words, or hides them; there are none before the two have met.
     pub(super) fn toggle_words(&mut self) {
-        self.words_open = !self.words_open && self.seal != Seal::Unmet;
+        self.words_open = !self.words_open && matches!(self.seal, Seal::Sealed { .. });
+    }
+
+    /// Whether a call that ended so is tried again by itself.
+    pub(super) fn retries(&self, ending: Ending) -> bool {
+        self.seal != Seal::Open && ending.is_retried()
     }
 
     fn notice(&mut self, message: String, hint: Option<String>) {
@@ -208,7 +234,7 @@ impl Status {
 
     /// A call goes on without the server; after it, the words of a far side that is not there are worth nothing.
     fn unseal_if_apart(&mut self) {
-        if !self.far_here && self.call == CallState::Idle {
+        if !self.far_here && self.call == CallState::Idle && self.seal != Seal::Open {
             (self.seal, self.words_open) = (Seal::Unmet, false);
         }
     }
@@ -231,7 +257,7 @@ impl Status {
             }
             // Why the try before came to nothing stays in sight during the next.
             CallState::Calling | CallState::Connecting => {
-                self.ended = self.ended.take().filter(|ended| ended.reason.is_retried());
+                self.ended = self.ended.take().filter(|ended| ended.reason.is_retried() && self.seal != Seal::Open);
             }
             CallState::Connected => self.ended = None,
             CallState::Reconnecting => {

@@ -124,6 +124,14 @@ impl Certificate {
         Router::new().route(AUTHORITY_PATH, any(move || std::future::ready(installable(der.clone()))))
     }
 
+    /// Reads its files again at once, where it comes from files; what is no good is refused, and changes nothing.
+    pub(super) fn reload(&self) -> Result<(), ServerError> {
+        match self {
+            Self::Own(_) | Self::Acme(_) => Ok(()),
+            Self::Files(files) => files.reload(),
+        }
+    }
+
     /// Keeps it current, for as long as the server runs.
     pub(super) async fn keep(&self) {
         match self {

@@ -34,7 +34,8 @@ pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
 
 /// Shows the figures there, for ever.
 pub(super) async fn accept(listener: TcpListener, hub: Arc<Hub>) {
-    let router = Router::new().route("/metrics", get(show)).with_state(hub);
+    let router = Router::new().route("/metrics", get(show)).route("/health", get(async || "OK")).with_state(hub);
+    let router = router.layer(axum::middleware::map_response(http::brand));
     loop {
         match listener.accept().await {
             Ok((tcp, peer)) => {

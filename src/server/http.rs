@@ -19,6 +19,7 @@ use super::{
     SERVER_HEADER, certificate::AUTHORITY_PATH, figures, hub::Hub, limits::Refusal, links, metrics::Cause, origin,
     page, settings::Origins, websocket,
 };
+use crate::rendezvous::BackIn;
 
 /// How long the head of a request may take to arrive, and a connection to stay without one.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -170,17 +171,19 @@ async fn admit(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Res
 /// Whoever wants a socket while the server stops is told when to come again.
 fn stopping(retry_after: Option<Duration>) -> Response {
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, "The server stops.\n").into_response();
-    let seconds = retry_after.map(|wait| HeaderValue::from(wait.as_secs()));
+    let seconds = retry_after.map(|wait| HeaderValue::from(BackIn::new(wait).wait().as_secs()));
     response.headers_mut().extend(seconds.map(|seconds| (header::RETRY_AFTER, seconds)));
     response
 }
 
 /// Says why nothing is served now, and when it may be.
 fn come_later(refusal: Refusal) -> Response {
-    let (status, why) = match refusal.cause {
-        Cause::AddressConnections => (StatusCode::TOO_MANY_REQUESTS, "Too many connections from this address.\n"),
-        Cause::AddressRate => (StatusCode::TOO_MANY_REQUESTS, "Too many connections at once from this address.\n"),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "The server is full.\n"),
+    let (status, why) = if refusal.cause == Cause::AddressConnections {
+        (StatusCode::TOO_MANY_REQUESTS, "Too many connections from this address.\n")
+    } else if refusal.cause == Cause::AddressRate {
+        (StatusCode::TOO_MANY_REQUESTS, "Too many connections at once from this address.\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "The server is full.\n")
     };
     let seconds = HeaderValue::from(refusal.retry_after.as_secs() + 1);
     let close = HeaderValue::from_static("close");
@@ -205,7 +208,7 @@ pub(super) fn host(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The headers that every response has.
-async fn brand(mut response: Response) -> Response {
+pub(super) async fn brand(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         (header::SERVER, SERVER_HEADER),

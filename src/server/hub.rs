@@ -20,7 +20,10 @@ use super::{
     outbox::{Item, Outbox},
     ticket::{Entrance, Ticket},
 };
-use crate::switchboard::{self, Census, ConnectionId, Dialect, Input, Output, Switchboard};
+use crate::{
+    rendezvous::BackIn,
+    switchboard::{self, Census, ConnectionId, Dialect, Input, Output, Switchboard},
+};
 
 /// How long to sleep when nothing is due; any input that brings a deadline ends it.
 const NOTHING_DUE: Duration = Duration::from_secs(60 * 60);
@@ -95,7 +98,7 @@ impl Hub {
             state.opened += 1;
             let id = ConnectionId(state.opened);
             if state.closing {
-                state.say_goodbye(&outbox);
+                self.say_goodbye(&outbox);
             }
             state.outboxes.insert(id, outbox.clone());
             id
@@ -160,7 +163,7 @@ impl Hub {
         }
         for id in gone {
             self.metrics.refused(Cause::PongTimeout);
-            let lost = state.outboxes.get(&id).map(|outbox| outbox.push(Item::Close(1001, "no sign of life")));
+            let lost = state.outboxes.get(&id).map(|outbox| outbox.push(Item::Close(1001, "no sign of life".into())));
             tracing::debug!(connection = id.0, ?lost, "a connection shows no sign of life");
             state.switchboard.handle(now, id, Input::Closed);
         }
@@ -180,8 +183,17 @@ impl Hub {
         let mut state = self.lock();
         state.closing = true;
         for outbox in state.outboxes.values() {
-            state.say_goodbye(outbox);
+            self.say_goodbye(outbox);
         }
+    }
+
+    /// The last word: 1012, service restart, where the server is known to come back, else 1001, going away.
+    fn say_goodbye(&self, outbox: &Outbox) {
+        let item = match self.settings.retry_after.map(BackIn::new) {
+            Some(back_in) => Item::Close(1012, back_in.to_string().into()),
+            None => Item::Close(1001, "the server stops".into()),
+        };
+        let _ = outbox.push(item); // An overflow ends the connection as well.
     }
 
     /// Waits until no connection is left.
@@ -240,7 +252,7 @@ impl State {
                 Output::Ping { to } => (to, Item::Ping),
                 Output::Close { to, code, reason } => {
                     Cause::of_close(reason).into_iter().for_each(|cause| metrics.refused(cause));
-                    (to, Item::Close(code.into(), reason))
+                    (to, Item::Close(code.into(), reason.into()))
                 }
             };
             if let Some(outbox) = self.outboxes.get(&to)
@@ -252,11 +264,8 @@ impl State {
             }
         }
     }
-
-    fn say_goodbye(&self, outbox: &Outbox) {
-        let _ = outbox.push(Item::Close(1001, "the server stops")); // An overflow ends the connection as well.
-    }
 }
+
 /// The connection says too much.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooFast;

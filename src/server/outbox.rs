@@ -1,6 +1,7 @@
 //! What waits to be sent on one connection; bounded, so that a slow reader loses itself and holds nobody up.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Waker},
@@ -25,7 +26,7 @@ pub(super) enum Item {
     /// A ping.
     Ping,
     /// The end: a close frame with this code and reason.
-    Close(u16, &'static str),
+    Close(u16, Cow<'static, str>),
 }
 
 impl Item {
@@ -131,11 +132,11 @@ mod tests {
     #[test]
     fn what_is_queued_comes_out_in_order() {
         let outbox = outbox();
-        for item in [text(1), Item::Ping, Item::Close(1000, "")] {
+        for item in [text(1), Item::Ping, Item::Close(1000, "".into())] {
             outbox.push(item).unwrap();
         }
         let taken: Vec<_> = std::iter::from_fn(|| outbox.take()).collect();
-        assert_eq!(taken, [text(1), Item::Ping, Item::Close(1000, "")]);
+        assert_eq!(taken, [text(1), Item::Ping, Item::Close(1000, "".into())]);
     }
 
     #[test]

@@ -21,10 +21,16 @@ struct Files;
 /// The file at the request's path; the page itself at `/`.
 pub(super) async fn answer(request: Request) -> Response {
     let name = match request.uri().path() {
+        "/" if is_room(request.uri().query()) => "room.html",
         "/" => "index.html",
         path => path.trim_start_matches('/'),
     };
     named(name, &request)
+}
+
+/// Whether the address names a room.
+fn is_room(query: Option<&str>) -> bool {
+    query.unwrap_or_default().split('&').any(|pair| pair.starts_with("room="))
 }
 
 /// The page itself, at whatever path.

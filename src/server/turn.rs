@@ -61,7 +61,14 @@ impl Ice {
         Router::new().route("/ice", any(move |headers: HeaderMap| std::future::ready(ice.respond(&headers))))
     }
 
+    /// Each time by a connection of its own, so that an address gets no more passwords than it may begin connections.
     fn respond(&self, headers: &HeaderMap) -> Response {
+        let mut response = self.response(headers);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+
+    fn response(&self, headers: &HeaderMap) -> Response {
         if !is_from_here(headers) {
             return (StatusCode::FORBIDDEN, "This is for this server's own page.\n").into_response();
         }
@@ -69,9 +76,7 @@ impl Ice {
         let Ok(answer) = self.answer(now).map(|answer| answer.to_string()) else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response(); // The system has no random numbers.
         };
-        // Each time by a connection of its own, so that an address gets no more passwords than it may begin connections.
-        let alone = [(header::CONTENT_TYPE, "application/json"), (header::CONNECTION, "close")];
-        (alone.map(|(name, value)| (name, HeaderValue::from_static(value))), answer).into_response()
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response()
     }
 
     /// `now` is since 1970.

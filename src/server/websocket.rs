@@ -1,6 +1,7 @@
 //! One WebSocket connection: frames in to the hub, the outbox out to the wire.
 
 use std::{
+    borrow::Cow,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -147,7 +148,7 @@ enum Ending {
     /// Nothing more can be said to it.
     Gone,
     /// With a close frame of ours.
-    Close(u16, &'static str),
+    Close(u16, Cow<'static, str>),
     /// With a close frame of the client's, to be answered.
     Answer,
 }
@@ -255,21 +256,21 @@ impl<S: Wire> Line<S> {
                 self.hearing = Side::Done;
                 Input::TooLarge
             }
-            Some(Err(Error::Utf8(_))) => return Some(Ending::Close(1007, "not UTF-8")),
+            Some(Err(Error::Utf8(_))) => return Some(Ending::Close(1007, "not UTF-8".into())),
             Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => return Some(Ending::Gone),
-            Some(Err(Error::Protocol(_))) => return Some(Ending::Close(1002, "invalid protocol")),
+            Some(Err(Error::Protocol(_))) => return Some(Ending::Close(1002, "invalid protocol".into())),
             Some(Err(_)) | None => return Some(Ending::Gone),
         };
         // 1008: against this server's policy.
-        self.seat.handle(input).err().map(|TooFast| Ending::Close(1008, "too many messages"))
+        self.seat.handle(input).err().map(|TooFast| Ending::Close(1008, "too many messages".into()))
     }
 }
 
 /// Says the last word, ours or the answer to the client's, and sees to it that it arrives.
-async fn close<S: Wire>(mut socket: WebSocketStream<S>, last_word: Option<(u16, &'static str)>) {
+async fn close<S: Wire>(mut socket: WebSocketStream<S>, last_word: Option<(u16, Cow<'static, str>)>) {
     let said = match last_word {
         Some((code, reason)) => {
-            let frame = CloseFrame { code: code.into(), reason: reason.into() };
+            let frame = CloseFrame { code: code.into(), reason: reason.as_ref().into() };
             socket.send(Message::Close(Some(frame))).await
         }
         None => socket.flush().await,

@@ -4,10 +4,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures, and what could not be tested, are to be read")]
 #![allow(clippy::disallowed_methods, reason = "a test waits by the real clock")]
 
+mod many;
 mod pair;
 
 use std::time::{Duration, Instant};
 
+use many::Room;
 use pair::{LIMIT, Pair, Update};
 use twocan::{
     call::{Connection, MediaCommand, MediaEvent},
@@ -296,4 +298,98 @@ fn with_other_fingerprint(sdp: &Sdp) -> Sdp {
     }
     assert_ne!(text, sdp.as_str());
     Sdp::try_from(text).unwrap()
+}
+
+#[test]
+fn two_in_a_room_hear_each_other() {
+    let mut room = Room::connected(2);
+    room.set_gates(Gate::Open);
+    room.hear_each_other(&[0, 1]);
+}
+
+#[test]
+fn four_in_a_room_hear_and_see_each_other() {
+    let mut room = Room::connected(4);
+    room.set_gates(Gate::Open);
+    room.hear_each_other(&[0, 1, 2, 3]);
+    room.wait("pictures", |room| room.members.iter().all(|member| member.pictures.len() == 3));
+    for (at, member) in room.members.iter().enumerate() {
+        for (other, picture) in &member.pictures {
+            assert_eq!((picture.width, picture.height), (640, 480));
+            assert!(many::is_of(*other, picture), "{at} sees {other} as {picture:?}");
+        }
+    }
+}
+
+#[test]
+fn a_pause_closes_everything_at_once_and_ends_without_a_trace_of_the_others() {
+    let mut room = Room::connected(3);
+    room.set_gates(Gate::Open);
+    for _ in 0..5 {
+        room.hear_each_other(&[0, 1, 2]);
+        room.members[0].media.set_gate(Gate::Closed);
+        room.wait("0 is not heard, the others are", |room| {
+            many::are(&room.members[1].tones, &[many::TONES[2]]) && many::are(&room.members[2].tones, &[many::TONES[1]])
+        });
+        room.members[0].tones.clear();
+        room.members[0].media.set_gate(Gate::Open);
+    }
+    room.hear_each_other(&[0, 1, 2]);
+}
+
+#[test]
+fn who_comes_is_heard_at_once_and_who_goes_is_missed_by_nobody_else() {
+    let mut room = Room::connected(3);
+    room.set_gates(Gate::Open);
+    room.hear_each_other(&[0, 1, 2]);
+    room.members.push(many::Member::new(3));
+    room.members[3].media.set_gate(Gate::Open);
+    (0..3).for_each(|there| room.connect(3, there));
+    room.hear_each_other(&[0, 1, 2, 3]);
+    let gone = room.members[1].to.keys().copied().collect::<Vec<_>>();
+    let gap = room.longest_gap(0, 2, Duration::from_secs(3), |room| {
+        for other in &gone {
+            room.close(1, *other);
+            room.close(*other, 1);
+        }
+    });
+    println!("while one of four goes, another is unheard for {gap:?}");
+    assert!(gap < Duration::from_millis(600), "{gap:?}");
+    room.hear_each_other(&[0, 2, 3]);
+}
+
+/// How many threads and open files this process has.
+fn threads_and_files() -> (usize, usize) {
+    let count = |folder: &str| std::fs::read_dir(folder).unwrap().count();
+    (count("/proc/self/task"), count("/proc/self/fd"))
+}
+
+#[test]
+fn twenty_come_and_go_and_leave_nothing_behind() {
+    let mut room = Room::connected(2);
+    room.set_gates(Gate::Open);
+    room.hear_each_other(&[0, 1]);
+    room.members.push(many::Member::new(2));
+    room.members[2].media.set_gate(Gate::Open);
+    let mut before = None;
+    for round in 0..20 {
+        room.connect(2, 0);
+        room.connect(2, 1);
+        room.hear_each_other(&[0, 1, 2]);
+        for other in [0, 1] {
+            room.close(2, other);
+            room.close(other, 2);
+        }
+        room.members[2].tones.clear();
+        room.hear_each_other(&[0, 1]);
+        if round == 4 {
+            before = Some(threads_and_files());
+        }
+    }
+    let after = threads_and_files();
+    println!("threads and files after 5 rounds: {before:?}, after 20: {after:?}");
+    assert!(
+        before.is_some_and(|(threads, files)| after.0 <= threads + 4 && after.1 <= files + 8),
+        "{before:?} {after:?}"
+    );
 }

@@ -628,6 +628,19 @@ test("waits are spread by a fifth to either side", () => {
   }
 });
 
+test("a server that says when it is back is left in peace until then, and not by all for equally long", () => {
+  for (const [random, expected] of [[0, 8000], [1, 12_000]]) {
+    const world = World.paired();
+    world.sides[0].backoff.random = () => random;
+    world.tell(0, { type: "socketClosed", reason: "back in 8 s" });
+    assert.equal(world.sides[0].line.until - world.now, expected);
+    world.now = world.sides[0].line.until;
+    world.tell(0, { type: "deadline" });
+    world.tell(0, { type: "socketClosed", reason: "the server stops" });
+    assert.ok(world.sides[0].line.until - world.now <= 300, "once, not for ever");
+  }
+});
+
 test("when the network is back the server is tried at once", () => {
   for (const input of [wake, { type: "networkChanged" }]) {
     const world = World.paired();

@@ -20,3 +20,16 @@ test("what the page says follows the protocol", () => {
   assert.equal(wire.peerMessage("a:b", "text with  blanks "), "ROOM_PEER_MSG a:b text with  blanks ");
   assert.equal(wire.peerList(), "ROOM_PEER_LIST");
 });
+
+test("a server that stops says when it is back, and cannot send anybody away for long", () => {
+  for (const [reason, wait] of [
+    ["back in 0 s", 0],
+    ["back in 5 s", 5000],
+    ["back in 99999 s", 60_000],
+  ]) {
+    assert.equal(wire.backIn(reason), wait, reason);
+  }
+  for (const reason of [undefined, "", "the server stops", "back in s", "back in -1 s", "back in 1.5 s", "back in 100000 s"]) {
+    assert.equal(wire.backIn(reason), null, reason);
+  }
+});

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test waits by the real clock")]
 
+mod acme;
+mod ca;
 mod log;
 mod scripts;
 mod talk;

@@ -25,7 +25,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    fn open(home: &Home, arguments: &[&str]) -> Self {
+    pub(super) fn open(home: &Home, arguments: &[&str]) -> Self {
         Self::open_with_log(home, arguments, Stdio::piped())
     }
 

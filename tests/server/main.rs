@@ -10,6 +10,7 @@
 mod churn;
 mod client;
 mod http;
+mod ice;
 mod life;
 mod limits;
 mod links;

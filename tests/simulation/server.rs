@@ -57,13 +57,24 @@ pub struct Socket {
     last_down: Instant,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Server {
     pub switchboard: Switchboard,
     pub sockets: Vec<Socket>,
     pub is_up: bool,
     pub life: u32,
     pub weather: Weather,
+}
+
+impl Server {
+    /// One that is up, with nobody there.
+    pub fn new() -> Self {
+        Self { switchboard: empty(), sockets: Vec::new(), is_up: true, life: 0, weather: Weather::default() }
+    }
+}
+
+fn empty() -> Switchboard {
+    Switchboard::new(Limits::default(), [7; 32])
 }
 
 impl World {
@@ -279,7 +290,7 @@ impl World {
         self.server.is_up = is_up;
         if !is_up {
             self.server.life += 1;
-            self.server.switchboard = Switchboard::new(Limits::default(), [7; 32]);
+            self.server.switchboard = empty();
             for socket in 0..self.server.sockets.len() {
                 if self.server.sockets[socket].at_side {
                     self.server.sockets[socket].at_server = false;

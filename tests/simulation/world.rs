@@ -104,7 +104,7 @@ impl World {
             disks: plan.disks.clone(),
             sides: plan.places.iter().map(|disk| Side::new(*disk)).collect(),
             plan,
-            server: Server { is_up: true, ..Server::default() },
+            server: Server::new(),
             medium: Medium::default(),
             adversary,
             watch: Watch::default(),

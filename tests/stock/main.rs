@@ -50,6 +50,7 @@ impl Wishes {
                 video: !has("--no-video") && room.is_none(),
                 audio: !has("--no-audio"),
                 tone: value("--tone").map_or(440.0, |tone| tone.parse().expect("a frequency")),
+                opus: if room.is_some() { 96 } else { 97 },
                 colour: value("--colour").unwrap_or_else(|| "ff0000".into()),
                 local: has("--local"),
             },

@@ -15,6 +15,8 @@ pub(crate) struct Media {
     pub(crate) video: bool,
     pub(crate) audio: bool,
     pub(crate) tone: f64,
+    /// The payload type that stands for Opus, whatever others offer.
+    pub(crate) opus: u8,
     pub(crate) colour: String,
     pub(crate) local: bool,
 }
@@ -35,15 +37,15 @@ impl Peer {
             text += &format!(
                 "videotestsrc is-live=true pattern=solid-color foreground-color=0xff{} ! videoconvert ! queue ! \
                  vp8enc deadline=1 keyframe-max-dist=2000 ! rtpvp8pay picture-id-mode=15-bit ! queue ! \
-                 application/x-rtp,media=video,encoding-name=VP8,payload=97 ! peer. ",
+                 application/x-rtp,media=video,encoding-name=VP8,payload=96 ! peer. ",
                 media.colour
             );
         }
         if media.audio {
             text += &format!(
                 "audiotestsrc is-live=true freq={} volume=0.5 ! audioconvert ! audioresample ! queue ! opusenc ! \
-                 rtpopuspay ! queue ! application/x-rtp,media=audio,encoding-name=OPUS,payload=96 ! peer. ",
-                media.tone
+                 rtpopuspay ! queue ! application/x-rtp,media=audio,encoding-name=OPUS,payload={} ! peer. ",
+                media.tone, media.opus
             );
         }
         let pipeline = gst::parse::launch(&text).expect("a pipeline").downcast::<gst::Pipeline>().expect("a pipeline");

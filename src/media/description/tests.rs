@@ -124,7 +124,7 @@ fn whatever_a_description_says_the_payload_types_can_be_used() {
     let (seed, mut random) = random();
     for number in 0..PARSED {
         let Ok(sdp) = Sdp::try_from(changed(&mut random, CHROMIUM)) else { continue };
-        let Ok(message) = parse(&sdp) else { continue };
+        let Ok(message) = parse(&sdp, Far::Twocan) else { continue };
         let PayloadTypes { opus, vp8 } = payload_types(&message);
         assert!([opus, vp8].iter().all(is_payload_type), "SEED={seed}, number {number}: {}", sdp.as_str());
         assert_eq!(mids(&message).len(), message.medias().count());
@@ -189,7 +189,7 @@ fn whatever_a_description_says_a_connection_only_fails() {
 #[test]
 fn a_section_without_a_direction_or_with_two_is_refused() {
     gstreamer::init().expect("GStreamer");
-    let read = |text: String| parse(&Sdp::try_from(text).expect("a description"));
+    let read = |text: String| parse(&Sdp::try_from(text).expect("a description"), Far::Twocan);
     assert!(read(CHROMIUM.into()).is_ok());
     for instead in ["a=x", "a=sendrecv\na=recvonly", "b=sendrecv"] {
         assert!(read(CHROMIUM.replacen("a=sendrecv", instead, 1)).is_err(), "{instead}");
@@ -201,7 +201,7 @@ fn a_section_without_a_direction_or_with_two_is_refused() {
 #[test]
 fn sections_that_are_not_ours_or_in_another_order_than_their_bundle_are_refused() {
     gstreamer::init().expect("GStreamer");
-    let read = |text: String| parse(&Sdp::try_from(text).expect("a description"));
+    let read = |text: String| parse(&Sdp::try_from(text).expect("a description"), Far::Twocan);
     for (old, new) in [
         ("BUNDLE 0 1 2", "BUNDLE 2 1 0"),
         ("BUNDLE 0 1 2", "BUNDLE 0 1"),

@@ -23,10 +23,16 @@ impl Headline {
 impl Status {
     /// The one line that says how things stand, and one for the gate.
     pub(in crate::screen) fn headline(&self) -> Headline {
+        if let Some(room) = &self.room {
+            return self.headline_room(room);
+        }
         if self.line == LineState::Taken && self.call != CallState::Connected {
             return Headline::new(Mood::Trouble, "open on another machine — press t to try again");
         }
         match (self.call, self.paused) {
+            (CallState::Calling | CallState::Connecting, true) if self.seal == Seal::Open => {
+                Headline { gate: Some(self.gate("")), ..Headline::new(Mood::Waiting, self.on_the_way()) }
+            }
             (CallState::Calling | CallState::Connecting | CallState::Connected, true) => {
                 Headline::new(Mood::Paused, PRESS_SPACE)
             }
@@ -35,8 +41,7 @@ impl Status {
                 text: format!("calling {} again …", self.who()),
                 gate: Some(self.gate("as soon as you are connected")),
             },
-            (CallState::Calling, false) => Headline::new(Mood::Waiting, format!("calling {} …", self.who())),
-            (CallState::Connecting, false) => Headline::new(Mood::Waiting, "connecting …"),
+            (CallState::Calling | CallState::Connecting, false) => Headline::new(Mood::Waiting, self.on_the_way()),
             (CallState::Connected, false) if self.microphone_muted => {
                 Headline::new(Mood::Open, "microphone muted — press m to be heard")
             }
@@ -50,9 +55,17 @@ impl Status {
         }
     }
 
+    fn on_the_way(&self) -> String {
+        if self.call == CallState::Calling { format!("calling {} …", self.who()) } else { "connecting …".into() }
+    }
+
     /// The other side, by the conversation's name; one that nobody named says nothing of who is there.
     pub(in crate::screen) fn who(&self) -> &str {
-        if self.name.starts_with("conversation") { "the other side" } else { &self.name }
+        match self.room {
+            Some(_) => "the others",
+            None if self.waits || self.name.starts_with("conversation") => "the other side",
+            None => &self.name,
+        }
     }
 
     /// The same while a call that was up is missed.
@@ -78,6 +91,7 @@ impl Status {
         let (mood, text) = match (self.line, self.far_here, self.paused) {
             (LineState::Connecting, ..) => (Mood::Waiting, "connecting to the server …".into()),
             (LineState::Offline, ..) => (Mood::Trouble, "no connection to the server — trying again".into()),
+            _ if self.waits => (Mood::Waiting, format!("waiting for a call to {}", self.name)),
             _ if self.code.is_some() => (Mood::Waiting, "waiting for the other side to open the link".into()),
             (_, true, true) => (Mood::Paused, PRESS_SPACE.into()),
             (_, true, false) => (Mood::Waiting, self.again()),
@@ -91,14 +105,14 @@ impl Status {
 
     /// What happens between two tries.
     fn again(&self) -> String {
-        match self.ended.as_ref().filter(|ended| ended.reason.is_retried()) {
+        match self.ended.as_ref().filter(|ended| self.retries(ended.reason)) {
             Some(_) => "trying again in a moment …".into(),
             None => format!("calling {} …", self.who()),
         }
     }
 
     /// What the gate means while there is no connection; `then` is when that changes.
-    fn gate(&self, then: &str) -> String {
+    pub(super) fn gate(&self, then: &str) -> String {
         let no_microphone = self.devices.as_ref().is_some_and(|devices| devices.microphone.is_none());
         match (self.paused, no_microphone, self.microphone_muted) {
             (true, ..) => "you are paused".into(),
@@ -146,6 +160,7 @@ impl Status {
     pub(in crate::screen) fn seal_mark(&self) -> Option<&'static str> {
         match self.seal {
             Seal::Unmet => None,
+            Seal::Open => Some(unsealed()),
             Seal::Sealed { .. } => Some("sealed"),
         }
     }
@@ -154,6 +169,7 @@ impl Status {
     pub(in crate::screen) fn safety_words(&self) -> (Option<&str>, &'static str) {
         match &self.seal {
             Seal::Unmet => (None, "the safety words are there once the two of you have met"),
+            Seal::Open => (None, "there are no safety words where nothing is sealed"),
             Seal::Sealed { words } => (
                 Some(words),
                 "Say these four words to each other: if they are the same on both sides, nobody sits between you.",
@@ -168,6 +184,11 @@ impl Status {
             (_, _) => reason.words(self.who()),
         }
     }
+}
+
+/// What to say where nothing is sealed.
+pub(in crate::screen) fn unsealed() -> &'static str {
+    "not sealed: who runs the server could listen in"
 }
 
 /// What to say when a link was used already.

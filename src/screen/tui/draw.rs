@@ -15,7 +15,7 @@ use super::{
     text::{chopped, flowing, indented, rows, wrapped},
 };
 use crate::screen::{
-    event::{CallState, LineState},
+    event::{CallState, LineState, MemberState},
     status::{Headline, Mood, Status},
 };
 
@@ -129,11 +129,18 @@ impl Canvas<'_, '_> {
 
     /// The other side, whether it is sealed, and what is heard only later.
     fn presence(&self, width: u16) -> Vec<Line<'static>> {
-        let dot = match self.status.is_far_here() {
+        let dot = |is_there| match is_there {
             true => Span::from("● ").fg(self.inks.of(Color::Green)),
             false => Span::from("○ ").dim(),
         };
-        let there = vec![dot, Span::from(self.status.presence())];
+        if let Some(room) = &self.status.room {
+            let unsealed = self.status.seal_mark().into_iter().flat_map(|mark| wrapped(mark, width)).map(Stylize::dim);
+            let members = room.members.iter().map(|member| {
+                Line::from(vec![dot(member.state == MemberState::Connected), Span::from(member.words())])
+            });
+            return members.chain(unsealed).collect();
+        }
+        let there = vec![dot(self.status.is_far_here()), Span::from(self.status.presence())];
         let seal = self.status.seal_mark().map(|mark| vec![Span::from(mark).dim()]);
         let mut lines = flowing(std::iter::once(there).chain(seal), width);
         lines.extend(self.status.delays().iter().flat_map(|delay| wrapped(delay, width)));
@@ -154,8 +161,8 @@ impl Canvas<'_, '_> {
     /// Why the last call ended, or the last try of one came to nothing; what the headline says is not repeated.
     fn ended(&self, width: u16) -> Vec<Line<'static>> {
         let Some(ended) = &self.status.ended else { return Vec::new() };
-        let is_over = self.status.call == CallState::Idle && (self.status.paused || !ended.reason.is_retried());
-        match (is_over, ended.reason.is_retried()) {
+        let is_over = self.status.call == CallState::Idle && (self.status.paused || !self.status.retries(ended.reason));
+        match (is_over, self.status.retries(ended.reason)) {
             (true, _) => wrapped(&format!("last call: {}", ended.text), width),
             (false, true) => wrapped(&format!("last try: {}", ended.text), width),
             (false, false) => Vec::new(),
@@ -275,7 +282,7 @@ fn keys(status: &Status, width: u16) -> Vec<Line<'static>> {
     if status.line == LineState::Taken {
         keys.insert(0, ("t", "try again"));
     }
-    if status.seal_mark().is_some() {
+    if status.safety_words().0.is_some() {
         keys.insert(keys.len() - 1, ("w", "words"));
     }
     let item = |(key, what)| vec![Span::from(key).bold(), Span::from(format!(" {what}")).dim()];
@@ -330,7 +337,7 @@ mod tests {
         let started = Event::Started {
             version: "0.1.0".into(),
             unix_ms: 0.0,
-            conversation: ConversationId::from_bits(1),
+            conversation: Some(ConversationId::from_bits(1)),
             name: "tim".into(),
         };
         let server = Event::Server { url: "http://localhost:8443/".into(), embedded: true };

@@ -10,7 +10,7 @@ use std::{
 
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, GeneralSubtree, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, NameConstraints, PublicKeyData,
+    KeyUsagePurpose, NameConstraints, PublicKeyData, SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use sha2::{Digest, Sha256};
@@ -119,6 +119,7 @@ fn parse(text: &str, key: &KeyPair) -> Option<(Vec<String>, CertificateDer<'stat
 /// A new certificate, and the text to store it as: two lines that say what is in it, then PEM.
 fn issue(permitted: &[String], key: &KeyPair) -> Result<(CertificateDer<'static>, String), String> {
     let mut params = params_of(permitted, key).map_err(|error| error.to_string())?;
+    params.serial_number = Some(serial_number()?);
     let until = today() + LIFE;
     params.not_before = (today() - DAY).into();
     params.not_after = until.into();
@@ -151,10 +152,12 @@ fn name_of(key: &KeyPair) -> String {
 
 fn permitted(network: &[IpAddr]) -> Vec<String> {
     let mut permitted: Vec<String> = PRIVATE.map(str::to_owned).into();
-    let own = network.iter().map(|&address| {
-        let address = plain(address);
-        format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 })
-    });
+    let is_private = |address: &IpAddr| {
+        let mut networks = PRIVATE.iter().filter_map(|name| name.split_once('/'));
+        networks.any(|(network, bits)| is_within(*address, network, bits))
+    };
+    let own = network.iter().copied().map(plain).filter(|address| !is_private(address));
+    let own = own.map(|address| format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 }));
     permitted.extend(addresses::host_names().into_iter().chain(own.take(OWN_LIMIT)));
     permitted
 }
@@ -166,6 +169,16 @@ fn is_within(address: IpAddr, network: &str, bits: &str) -> bool {
         (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros() >= bits,
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
     }
+}
+
+/// Sixty-two random bits behind two that make it positive and of full length.
+///
+/// It would be made from the key otherwise, which stays: Firefox refuses a second certificate of the same number for good.
+pub(super) fn serial_number() -> Result<SerialNumber, String> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+    bytes[0] = bytes[0] & 0x7f | 0x40;
+    Ok(SerialNumber::from_slice(&bytes))
 }
 
 /// Seconds since 1970.

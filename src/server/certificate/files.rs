@@ -81,6 +81,14 @@ impl Files {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).config.clone()
     }
 
+    /// Reads the files now, and uses what is in them if it is good.
+    pub(super) fn reload(&self) -> Result<(), ServerError> {
+        let loaded = Content::read(&self.certificate, &self.key)?.load(&self.certificate, &self.key)?;
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
+        tracing::info!("the certificate was read again");
+        Ok(())
+    }
+
     /// Looks at the files again and again.
     pub(super) async fn keep(&self) {
         let mut watch = Watch::default();

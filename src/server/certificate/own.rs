@@ -9,9 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SerialNumber,
-};
+use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 use rustls::{
     ServerConfig,
     crypto::ring,
@@ -20,7 +18,7 @@ use rustls::{
 };
 
 use super::{
-    authority::{Authority, unix},
+    authority::{Authority, serial_number, unix},
     config_for,
     folder::Folder,
 };
@@ -128,7 +126,6 @@ impl Issued {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        // Made from the key otherwise, which stays: Firefox refuses a second certificate of the same number for good.
         params.serial_number = Some(serial_number()?);
         let certificate = authority.sign(&params, key)?;
         let config = shown(certificate.der().clone(), key)?;
@@ -154,14 +151,6 @@ impl Stored {
         let certificate = CertificateDer::from_pem_slice(text.as_bytes()).ok()?;
         Some(Self::Good(Issued { names, until, config: shown(certificate, key).ok()? }))
     }
-}
-
-/// Sixty-two random bits behind two that make it positive and of full length.
-fn serial_number() -> Result<SerialNumber, String> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
-    bytes[0] = bytes[0] & 0x7f | 0x40;
-    Ok(SerialNumber::from_slice(&bytes))
 }
 
 fn shown(certificate: CertificateDer<'static>, key: &KeyPair) -> Result<Arc<ServerConfig>, String> {

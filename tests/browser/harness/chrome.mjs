@@ -74,14 +74,14 @@ class Machine {
 
   /**
    * Opens `url` in a new tab. `tone` and `colour` replace its microphone and camera; `viewport` as in puppeteer.
-   * `listen: false` leaves the page wholly untouched.
+   * `listen: false` leaves the page wholly untouched; `relayOnly` has its connections go by a TURN server alone.
    */
-  async tab(name, url, { tone = 0, colour = [0, 0, 255], viewport = null, listen = true } = {}) {
+  async tab(name, url, { tone = 0, colour = [0, 0, 255], viewport = null, listen = true, relayOnly = false } = {}) {
     const page = await this.context.newPage();
     const tab = new Tab(name, page, this);
     this.tabs.push(tab);
     if (viewport) await page.setViewport(viewport);
-    if (listen) await tab.listen({ tone, colour });
+    if (listen) await tab.listen({ tone, colour, relayOnly });
     await page.goto(url);
     return tab;
   }

@@ -5,9 +5,9 @@
 
 /**
  * `tone` in Hz and `colour` as `[red, green, blue]` replace the microphone and the camera by made ones, without any
- * processing; without them the browser's own (fake) devices are used.
+ * processing; without them the browser's own (fake) devices are used. `relayOnly` lets connections go by a relay alone.
  */
-export function ear({ tone, colour }) {
+export function ear({ tone, colour, relayOnly = false }) {
   /** What is quieter than this, in dBFS, is silence. */
   const SILENCE = -50;
   /** How long it must be silent to count, in milliseconds: longer than a hole that one lost packet leaves. */
@@ -187,8 +187,8 @@ export function ear({ tone, colour }) {
   const Real = globalThis.RTCPeerConnection;
   if (Real) {
     globalThis.RTCPeerConnection = class RTCPeerConnection extends Real {
-      constructor(...settings) {
-        super(...settings);
+      constructor(settings = {}) {
+        super(relayOnly ? { ...settings, iceTransportPolicy: "relay" } : settings);
         tell("connection", { connectionState: "new" });
         follow(this);
       }
@@ -240,10 +240,13 @@ export function ear({ tone, colour }) {
     if (!connection) return {};
     const all = [...(await connection.getStats()).values()];
     const of = (type, kind) => all.find((entry) => entry.type === type && entry.kind === kind) ?? null;
+    const transport = all.find(({ type }) => type === "transport") ?? null;
+    const pair = all.find(({ id }) => id === transport?.selectedCandidatePairId);
     return {
+      path: [pair?.localCandidateId, pair?.remoteCandidateId].map((id) => all.find((entry) => entry.id === id) ?? null),
       in: { audio: of("inbound-rtp", "audio"), video: of("inbound-rtp", "video") },
       out: { audio: of("outbound-rtp", "audio"), video: of("outbound-rtp", "video") },
-      transport: all.find(({ type }) => type === "transport") ?? null,
+      transport,
     };
   };
   /** How many of the tracks that the page was given are still open. */

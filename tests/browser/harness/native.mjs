@@ -31,24 +31,25 @@ export function within(place, words) {
   return place === null ? words : ["nsenter", `--net=/run/netns/${place}`, "--", ...words];
 }
 
-/** The command line of `twocan talk`. */
-function talkArguments({ what, port, server, state, ends, address, flags }) {
+/** The command line of `twocan talk`, or of another command that calls. */
+function talkArguments({ command, what, port, server, state, ends, address, flags }) {
   const here = port ? ["--port", `${port}`, "--listen", "127.0.0.1"] : [];
   const where = server ? ["--server", server] : here;
   const devices = Object.entries(ends).flatMap(([end, choice]) => (choice === null ? [] : [`--${end}`, choice]));
   const media = address ? ["--address", address] : [];
-  return ["talk", what, "--json", "--state", state, ...where, ...devices, ...media, ...flags];
+  return [command, ...(what === null ? [] : [what]), "--json", "--state", state, ...where, ...devices, ...media, ...flags];
 }
 
 export class Native extends Side {
   /**
-   * Runs `twocan talk`. `ends` overrides mic, camera, speaker and window; null leaves the program's own default.
+   * Runs `twocan talk`, or another `command`; `what` is null for none. `ends` overrides mic, camera, speaker and window; null leaves the program's own default.
    * `place` is the network namespace that it runs in.
    */
   constructor(name, options) {
     super(name);
-    const { what = name, port, server, state, ends = {}, address = "127.0.0.1", flags = [], env = {}, place = null } = options;
-    this.options = { what, port, server, state, ends: { ...TEST_ENDS, ...ends }, address, flags, env, place };
+    const { command: verb = "talk", what = name, port, server, state, ends = {}, address = "127.0.0.1", flags = [] } = options;
+    const { env = {}, place = null } = options;
+    this.options = { command: verb, what, port, server, state, ends: { ...TEST_ENDS, ...ends }, address, flags, env, place };
     this.spawned = clock();
     const [command, ...args] = within(place, [BINARY, ...talkArguments(this.options)]);
     this.child = start(command, args, { env: { ...process.env, RUST_LOG: "warn", ...env } });

@@ -1,11 +1,13 @@
 // What one test needs, and its end: folders, ports, programs, browser contexts.
 
 import fs from "node:fs";
+import http from "node:http";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { Native } from "./native.mjs";
 import { Server } from "./server.mjs";
+import { StockClient } from "./stock.mjs";
 
 /** A port that nobody listens on. */
 export function freePort() {
@@ -55,6 +57,31 @@ export class Scene {
     this.closers.push(() => server.kill());
     await server.ready;
     return server;
+  }
+
+  /** A stock GStreamer client; see `tests/stock`. */
+  stock(name, args) {
+    const client = new StockClient(name, args);
+    this.closers.push(async () => {
+      await client.kill();
+      client.forget();
+    });
+    return client;
+  }
+
+  /** Where the page of a stock peer is found, on a host of its own. */
+  async stockPage(query) {
+    const folder = new URL("../stock/", import.meta.url);
+    this.pages ??= await new Promise((resolve) => {
+      const server = http.createServer((request, response) => {
+        const name = new URL(request.url, "http://localhost").pathname === "/stock.js" ? "stock.js" : "index.html";
+        response.setHeader("content-type", name.endsWith(".js") ? "text/javascript" : "text/html");
+        response.end(fs.readFileSync(new URL(name, folder)));
+      });
+      server.listen(0, "127.0.0.1", () => resolve(server));
+      this.closers.push(() => server.close());
+    });
+    return `http://localhost:${this.pages.address().port}/?${new URLSearchParams(query)}`;
   }
 
   /** A browser of its own: what it stores no other sees. */

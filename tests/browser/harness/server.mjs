@@ -4,17 +4,17 @@ import { createInterface } from "node:readline";
 import { BINARY, start, within } from "./native.mjs";
 
 export class Server {
-  /** `place` is the network namespace that it runs in; `listen` its address there. */
-  constructor({ port, state, place = null, listen = "127.0.0.1" }) {
-    this.options = { port, state, place, listen };
+  /** `place` is the network namespace that it runs in; `listen` its address there; `flags` come on top. */
+  constructor({ port, state, place = null, listen = "127.0.0.1", flags = [] }) {
+    this.options = { port, state, place, listen, flags };
     this.port = port;
     this.origin = `http://localhost:${port}`;
     this.run();
   }
 
   run() {
-    const { port, state, place, listen } = this.options;
-    const words = [BINARY, "serve", "--port", `${port}`, "--listen", listen, "--state", state];
+    const { port, state, place, listen, flags } = this.options;
+    const words = [BINARY, "serve", "--port", `${port}`, "--listen", listen, "--state", state, ...flags];
     const [command, ...args] = within(place, words);
     this.child = start(command, args, { stdio: ["ignore", "pipe", "inherit"] });
     this.exited = new Promise((resolve) => this.child.once("exit", resolve));

@@ -1,0 +1,227 @@
+// The page of a room: the address, the line to the server, a connection for each member, the one microphone and camera.
+
+import { Capture } from "./capture.js";
+import { IceServers } from "./ice.js";
+import { Meters } from "./meter.js";
+import { Peer, makeCertificate } from "./peer.js";
+import { Roster } from "./roster.js";
+import { RoomView } from "./room-view.js";
+import { Silence } from "./silence.js";
+import { Socket, socketUrl } from "./socket.js";
+import { deviceWords, soundWords, turnRefused } from "./words.js";
+
+/** How often levels are drawn while something is open, in milliseconds. */
+const LEVEL_EVERY = 50;
+/** How long silence is sent after a pause, in milliseconds: receivers take a short one for delay. */
+const SILENCE_FOR = 30_000;
+/** A picture that has not changed for so long is taken away, in milliseconds. */
+const STILL = 2_000;
+/** Under which name the tab keeps what it goes by. */
+const UID = "room-uid";
+
+const now = () => performance.now();
+
+/** A number, as some peers read nothing else; the same for as long as the tab is there. */
+function ownUid() {
+  const make = () => `${1 + (crypto.getRandomValues(new Uint32Array(1))[0] % 999_999_999)}`;
+  try {
+    return (sessionStorage[UID] ||= make());
+  } catch {
+    return make(); // A browser that keeps nothing.
+  }
+}
+
+class RoomPage {
+  constructor(room) {
+    this.room = room;
+    this.paused = true;
+    this.muted = false;
+    this.camera = true;
+    this.notice = null;
+    /** By number: the connections, each with `uid`, `audio`, `video`. */
+    this.peers = new Map();
+    /** By uid: the number of the connection that is played. */
+    this.used = new Map();
+    /** By uid, and "own": meters of what is heard. */
+    this.meterOf = new Map();
+    this.meters = new Meters();
+    this.silence = new Silence();
+    this.ice = new IceServers();
+    this.capture = new Capture({
+      changed: (kind, track) => this.captured(kind, track),
+      failed: (kind, error) => this.warn(deviceWords(kind, error)),
+    });
+    this.view = new RoomView((action) => this.act(action));
+    this.roster = new Roster({ uid: ownUid(), room, told: (output) => this.carryOut(output) });
+    this.socket = new Socket(socketUrl(location.href), {
+      opened: () => this.handle({ type: "opened" }),
+      closed: () => this.handle({ type: "closed" }),
+      heard: (text) => this.handle({ type: "line", text }),
+    });
+  }
+
+  async start() {
+    this.certificate = await makeCertificate().catch(() => null);
+    addEventListener("online", () => this.roster.line.kind === "offline" && this.handle({ type: "start" }));
+    // Whoever leaves is gone at once for the others.
+    addEventListener("pagehide", () => this.socket.disconnect());
+    addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+    navigator.mediaDevices?.addEventListener("devicechange", () => this.capture.refill());
+    this.handle({ type: "start" });
+  }
+
+  handle(input) {
+    this.roster.handle(now(), input);
+    clearTimeout(this.timer);
+    const wait = this.roster.deadline() - now();
+    if (wait < Infinity) this.timer = setTimeout(() => this.handle({ type: "deadline" }), Math.max(0, wait));
+  }
+
+  carryOut(output) {
+    const peer = this.peers.get(output.id);
+    const actions = {
+      connect: () => this.socket.connect(),
+      disconnect: () => this.socket.disconnect(),
+      send: () => this.socket.send(output.line),
+      offer: () => this.newPeer(output).offer(),
+      answer: () => this.newPeer(output).answer(output.sdp),
+      acceptAnswer: () => peer?.acceptAnswer(output.sdp),
+      addCandidate: () => peer?.addCandidate(output),
+      use: () => this.use(output.uid, output.id),
+      close: () => this.close(output.uid, output.id),
+      changed: () => this.draw(),
+    };
+    actions[output.type]();
+  }
+
+  // ── connections ──
+
+  newPeer({ id, uid }) {
+    const peer = new Peer({
+      connection: { sessid: id, generation: 0 },
+      certificate: this.certificate,
+      ice: this.ice,
+      hasChannel: false,
+      tell: (event) => this.handle({ type: "media", id, event }),
+      received: (kind, track) => this.received(uid, id, kind, track),
+      refused: () => this.warn(turnRefused),
+    });
+    this.peers.set(id, peer);
+    for (const kind of ["audio", "video"]) if (this.capture.tracks[kind]) peer.use(kind, this.capture.tracks[kind]);
+    return peer;
+  }
+
+  received(uid, id, kind, track) {
+    const peer = this.peers.get(id);
+    peer.farTracks[kind] = track;
+    if (this.used.get(uid) === id) this.show(uid, peer);
+  }
+
+  /** From now on what comes by this connection is played. */
+  use(uid, id) {
+    this.used.set(uid, id);
+    this.show(uid, this.peers.get(id));
+  }
+
+  show(uid, { farTracks }) {
+    this.view.play(uid, farTracks, () => this.soundRefused());
+    this.meter(uid, this.paused ? null : farTracks.audio);
+    this.draw();
+  }
+
+  close(uid, id) {
+    this.peers.get(id)?.close();
+    this.peers.delete(id);
+    if (this.used.get(uid) !== id) return;
+    this.used.delete(uid);
+    this.meter(uid, null);
+    this.view.play(uid, { audio: null, video: null });
+  }
+
+  // ── the gate ──
+
+  setPaused(paused) {
+    this.paused = paused;
+    if (paused) {
+      this.capture.close();
+      for (const key of [...this.meterOf.keys()]) this.meter(key, null);
+      clearInterval(this.levels);
+      this.meters.stop();
+    } else {
+      this.warn(null);
+      this.meters.start();
+      this.capture.open();
+      for (const [uid, id] of this.used) this.meter(uid, this.peers.get(id).farTracks.audio);
+      this.levels = setInterval(() => this.drawLevels(), LEVEL_EVERY);
+    }
+    this.view.setHeard(!paused, () => this.soundRefused());
+    this.draw();
+  }
+
+  captured(kind, track) {
+    if (kind === "audio") this.meter("own", track);
+    else this.view.playOwn(track);
+    this.draw();
+    return kind === "audio" ? this.sendSound(track) : this.send(kind, track);
+  }
+
+  send(kind, track) {
+    return Promise.all([...this.peers.values()].map((peer) => peer.use(kind, track)));
+  }
+
+  /** Sends the microphone's track, or silence when there is none, and after a while nothing. */
+  async sendSound(track) {
+    clearTimeout(this.fading);
+    if (!track) {
+      this.silence.start();
+      this.fading = setTimeout(() => this.send("audio", null).then(() => this.silence.stop()), SILENCE_FOR);
+    }
+    await this.send("audio", track ?? this.silence.track);
+    if (track && this.capture.tracks.audio === track) this.silence.stop();
+  }
+
+  meter(key, track) {
+    this.meterOf.get(key)?.close();
+    this.meterOf.delete(key);
+    if (track) this.meterOf.set(key, this.meters.meter(track));
+    else this.view.drawLevel(key, -Infinity);
+  }
+
+  drawLevels() {
+    for (const [key, meter] of this.meterOf) this.view.drawLevel(key, meter.level());
+    this.view.hideStill(STILL);
+  }
+
+  /** After a reload a browser lets nothing sound before there is a click. */
+  soundRefused() {
+    if (!this.paused) this.warn(soundWords);
+  }
+
+  // ── the person ──
+
+  act({ type, on }) {
+    const actions = {
+      toggle: () => this.setPaused(!this.paused),
+      mute: () => this.capture.setMuted((this.muted = on)),
+      camera: () => this.capture.setCamera((this.camera = on)),
+      dismiss: () => this.warn(null),
+    };
+    actions[type]();
+    this.draw();
+  }
+
+  warn(text) {
+    this.notice = text;
+    this.draw();
+  }
+
+  draw() {
+    const { room, paused, muted, camera, notice, roster } = this;
+    const members = [...roster.members.values()].map(({ uid, up, isHere }) => ({ uid, isUp: up !== null, isHere }));
+    const own = { sound: this.capture.tracks.audio !== null, picture: this.capture.tracks.video !== null };
+    this.view.draw({ room, paused, muted, camera, notice, line: roster.line, count: roster.count, members, own });
+  }
+}
+
+const room = new URLSearchParams(location.search).get("room") ?? "";
+new RoomPage(room).start();

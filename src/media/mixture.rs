@@ -1,0 +1,199 @@
+//! From many connections into one device: sound is added up, pictures are laid side by side.
+
+use gstreamer::{self as gst, prelude::*};
+use gstreamer_app::AppSrc;
+
+use super::{
+    Event, MediaError,
+    capture::{element, filter, pad},
+    devices::Origin,
+    playback::{self, Chain, Entries, unwaiting},
+    spectrum::tones_report,
+    tap::{sample, source},
+};
+use crate::rt::Sender;
+
+/// How long after its time sound comes to the mixer at most: the jitter buffer's depth.
+const LATE: gst::ClockTime = gst::ClockTime::from_mseconds(20);
+/// The sound that is added up in one go: 10 ms.
+const BLOCK: gst::ClockTime = gst::ClockTime::from_mseconds(10);
+/// How long after its time the sum is played: a block more than what may be late, and as much again for the work.
+pub(super) const PLAYOUT: gst::ClockTime = gst::ClockTime::from_mseconds(40);
+/// What may wait for the mixer: 200 ms.
+const WAITING: gst::ClockTime = gst::ClockTime::from_mseconds(200);
+/// The sum: in numbers that several loud voices do not overflow.
+const SUM: &str = "audio/x-raw,format=F32LE,rate=48000,channels=1,layout=interleaved";
+/// The window, in pixels.
+const WINDOW: (i32, i32) = (1280, 720);
+
+/// What is mixed into one device; a clone is another handle to the same.
+#[derive(Debug, Clone)]
+pub(super) struct Mixture {
+    bin: gst::Bin,
+    mixer: gst::Element,
+    entries: Entries,
+}
+
+/// One stream's way into the mixture, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Part {
+    mixture: Mixture,
+    source: AppSrc,
+    pad: gst::Pad,
+}
+
+impl Mixture {
+    /// All sound, added up, into the speaker; what the test speaker hears is told.
+    pub(super) fn sound(
+        pipeline: &gst::Pipeline,
+        to: &Origin,
+        events: &Sender<Event>,
+    ) -> Result<(Chain, Self), MediaError> {
+        let mixer = element("audiomixer")
+            .property("force-live", true)
+            // Who has not been heard yet is not waited for.
+            .property("ignore-inactive-pads", true)
+            .property("output-buffer-duration", BLOCK.nseconds())
+            .property("min-upstream-latency", LATE.nseconds())
+            .property_from_str("start-time-selection", "set")
+            .build()?;
+        let volume = element("volume").build()?;
+        let sink = match to {
+            Origin::Device(device) => limited(&playback::loudspeaker(device)?)?,
+            Origin::Report | Origin::Tone(_) | Origin::Picture(_) | Origin::Window => tones_report(events.clone())?,
+        };
+        let mixture = Self::assemble(pipeline, "speaker", &[mixer, filter(SUM)?, volume.clone(), sink])?;
+        Ok((Chain { volume: Some(volume), ..mixture.chain() }, mixture))
+    }
+
+    /// All pictures, side by side, into one window.
+    pub(super) fn picture(pipeline: &gst::Pipeline) -> Result<(Chain, Self), MediaError> {
+        let (width, height) = WINDOW;
+        let mixer = element("compositor")
+            .property("force-live", true)
+            .property("ignore-inactive-pads", true)
+            .property("min-upstream-latency", PLAYOUT.nseconds())
+            .property_from_str("start-time-selection", "set")
+            .property_from_str("background", "black")
+            .build()?;
+        let size = filter(&format!("video/x-raw,width={width},height={height},framerate=30/1,pixel-aspect-ratio=1/1"))?;
+        let screen =
+            playback::parsed("queue max-size-buffers=2 leaky=downstream ! videoconvert ! autovideosink sync=false")?;
+        let mixture = Self::assemble(pipeline, "window", &[mixer, size, screen.upcast()])?;
+        Ok((mixture.chain(), mixture))
+    }
+
+    /// A locked bin of these, of which the first mixes.
+    fn assemble(pipeline: &gst::Pipeline, name: &str, chain: &[gst::Element]) -> Result<Self, MediaError> {
+        let mixer = chain.first().cloned().ok_or_else(|| MediaError::Setup("an empty mixture".into()))?;
+        let bin = gst::Bin::with_name(name);
+        bin.add_many(chain)?;
+        gst::Element::link_many(chain)?;
+        bin.set_locked_state(true);
+        pipeline.add(&bin)?;
+        Ok(Self { bin, mixer, entries: Entries::default() })
+    }
+
+    fn chain(&self) -> Chain {
+        let (sink, mixer) = (self.bin.clone().upcast(), self.mixer.clone());
+        Chain { sink: Some(sink), mixer: Some(mixer), entries: self.entries.clone(), ..Chain::default() }
+    }
+
+    /// Adds what passes `raw`, which comes in at `entry`.
+    pub(super) fn add(&self, raw: &gst::Pad, entry: &gst::Pad) -> Result<Part, MediaError> {
+        // While the gate opens or closes, nothing is added.
+        let mut entries = self.entries.hold();
+        let source = source(WAITING);
+        source.set_min_latency(i64::try_from(LATE.nseconds()).unwrap_or(0));
+        self.bin.add(&source)?;
+        let into = self.mixer.request_pad_simple("sink_%u");
+        let into = into.ok_or_else(|| MediaError::Setup("the mixer takes no more".into()))?;
+        let part = Part { mixture: self.clone(), source: source.clone(), pad: into.clone() };
+        let link = pad(source.upcast_ref(), "src")?.link(&into);
+        link.map_err(|error| MediaError::Setup(format!("the mixer: {error}")))?;
+        source.sync_state_with_parent()?;
+        raw.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+            if let Some(sample) = info.buffer().and_then(|buffer| sample(pad, buffer)) {
+                // Refused while the gate is closed.
+                let _ = source.push_sample(&sample);
+            }
+            gst::PadProbeReturn::Ok
+        });
+        entries.retain(|entry| entry.upgrade().is_some());
+        entries.push(entry.downgrade());
+        self.lay_out();
+        Ok(part)
+    }
+
+    /// Gives each picture its place in the window.
+    fn lay_out(&self) {
+        let pads = self.mixer.sink_pads();
+        let pictures = pads.iter().filter(|pad| pad.find_property("xpos").is_some());
+        for (pad, [x, y, width, height]) in pictures.zip(places(pads.len())) {
+            for (name, value) in [("xpos", x), ("ypos", y), ("width", width), ("height", height)] {
+                pad.set_property(name, value);
+            }
+            pad.set_property_from_str("sizing-policy", "keep-aspect-ratio");
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let Self { mixture, source, pad } = self;
+        let _entries = mixture.entries.hold();
+        // First the pad, which may hold up the source.
+        mixture.mixer.release_request_pad(pad);
+        if source.set_state(gst::State::Null).is_err()
+            || mixture.bin.remove(source.upcast_ref::<gst::Element>()).is_err()
+        {
+            tracing::warn!("a member's stream is left over");
+        }
+        mixture.lay_out();
+    }
+}
+
+/// The speaker behind a limiter, which rounds off what is too loud for it.
+fn limited(speaker: &gst::Element) -> Result<gst::Element, MediaError> {
+    unwaiting(speaker);
+    let bin = playback::parsed("rglimiter ! audioconvert ! audioresample name=last")?;
+    bin.add(speaker)?;
+    let last = bin.by_name("last").ok_or_else(|| MediaError::Setup("no limiter".into()))?;
+    if let Some(open) = bin.static_pad("src") {
+        bin.remove_pad(&open)?;
+    }
+    last.link(speaker)?;
+    Ok(bin.upcast())
+}
+
+/// Where so many pictures stand in the window: x, y, width, height.
+fn places(count: usize) -> Vec<[i32; 4]> {
+    let columns = (1..).find(|columns| columns * columns >= count).unwrap_or(1).max(1);
+    let rows = count.div_ceil(columns).max(1);
+    let part = |whole: i32, parts: usize| whole / i32::try_from(parts).unwrap_or(1);
+    let (width, height) = (part(WINDOW.0, columns), part(WINDOW.1, rows));
+    let place = |at: usize| {
+        let cell = |at: usize| i32::try_from(at).unwrap_or(0);
+        [cell(at % columns) * width, cell(at / columns) * height, width, height]
+    };
+    (0..count).map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_fill_the_window_without_lying_upon_each_other() {
+        for count in 1..=8 {
+            let places = places(count);
+            assert_eq!(places.len(), count);
+            for (at, [x, y, width, height]) in places.iter().enumerate() {
+                assert!(*x >= 0 && *y >= 0 && x + width <= WINDOW.0 && y + height <= WINDOW.1, "{places:?}");
+                let apart = |[a, b, w, h]: &[i32; 4]| x + width <= *a || a + w <= *x || y + height <= *b || b + h <= *y;
+                assert!(places[..at].iter().all(apart), "{places:?}");
+            }
+        }
+        assert_eq!(places(2), [[0, 0, 640, 720], [640, 0, 640, 720]]);
+    }
+}

@@ -1,0 +1,59 @@
+// The page of a room: pages, natives and stock clients in it hear and see each other.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Chrome } from "./harness/chrome.mjs";
+import { NATIVE, OTHER, PAGE } from "./harness/pairs.mjs";
+import { Scene } from "./harness/scene.mjs";
+import { build } from "./harness/stock.mjs";
+import { eventually } from "./harness/timeline.mjs";
+
+let chrome;
+before(async () => {
+  build();
+  chrome = await Chrome.launch();
+});
+after(() => chrome.close());
+
+const limit = { timeout: 90_000 };
+
+/** A page in the room "tea", paused. */
+async function enter(scene, server, name, voice, options = {}) {
+  const url = `${server.origin}/?room=tea`;
+  const tab = await scene.tab(name, url, { tone: voice.hz, colour: voice.colour, ...options });
+  await tab.until("being in the room", ({ line }) => line === "joined");
+  return tab;
+}
+
+const amongst = (tab, count) =>
+  tab.until(`being connected to ${count}`, ({ connected, members }) => Number(connected) === count && Number(members) === count + 1);
+
+test("pages in a room are paused at first, then hear and see each other, and one leaves", limit, async (t) => {
+  const scene = new Scene(t, chrome);
+  const server = await scene.server();
+  const voices = [PAGE, NATIVE, OTHER];
+  const tabs = [];
+  for (const [at, voice] of voices.entries()) tabs.push(await enter(scene, server, `page ${at}`, voice));
+  await Promise.all(tabs.map((tab) => amongst(tab, 2)));
+  for (const tab of tabs) assert.deepEqual([await tab.asked(), tab.tones()], [0, []], "paused, nothing is opened or heard");
+
+  for (const tab of tabs) await tab.unpause();
+  const others = (at) => voices.filter((_, other) => other !== at);
+  await Promise.all(tabs.flatMap((tab, at) => others(at).map((voice) => tab.takesIn(voice))));
+  for (const tab of tabs) assert.ok((await tab.asked()) <= 2, "the devices are opened once, not for each member");
+
+  await tabs[0].pause();
+  await tabs[0].letsGo();
+  await tabs[0].silent();
+  const from = tabs[1].cursor;
+  await tabs[1].hears(OTHER.hz, { from });
+  const late = tabs[1].cursor;
+  await tabs[1].hears(OTHER.hz, { from: late });
+  await eventually("silence from who is paused", () => !tabs[1].tones(tabs[1].cursor - 40).some((hz) => Math.abs(hz - PAGE.hz) < 15));
+  await tabs[0].unpause();
+  await Promise.all([tabs[1].hears(PAGE.hz, { from: tabs[1].cursor }), tabs[0].hears(NATIVE.hz, { from: tabs[0].cursor })]);
+
+  await tabs[0].close();
+  await Promise.all(tabs.slice(1).map((tab) => amongst(tab, 1)));
+  for (const tab of tabs.slice(1)) assert.deepEqual(tab.complaints, []);
+});
