@@ -162,7 +162,6 @@ impl Cause {
     }
 }
 
-#[allow(dead_code, reason = "the uses come one by one")]
 impl Metrics {
     /// A WebSocket stands.
     pub(super) fn connected(&self, spoken: Spoken) {
