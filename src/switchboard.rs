@@ -48,6 +48,8 @@ pub struct Switchboard {
     resumes: HashMap<ConnectionId, Resume>,
     /// How many sessions stand.
     sessions: usize,
+    /// How many found their room full since this was asked last.
+    turned_away: u64,
     workrooms: Workrooms,
     outputs: VecDeque<Output>,
 }
@@ -87,6 +89,7 @@ impl Switchboard {
             timers: BTreeSet::new(),
             resumes: HashMap::new(),
             sessions: 0,
+            turned_away: 0,
             workrooms: Workrooms::new(limits, secret),
             outputs: VecDeque::new(),
         }
@@ -146,6 +149,11 @@ impl Switchboard {
     /// How much of everything there is.
     pub fn census(&self) -> Census {
         Census { rooms: self.rooms.len(), sessions: self.sessions, calls: self.workrooms.calls() }
+    }
+
+    /// How many found their room full since this was asked last.
+    pub fn take_turned_away(&mut self) -> u64 {
+        std::mem::take(&mut self.turned_away)
     }
 
     fn open(&mut self, now: Instant, id: ConnectionId, resume: Option<&Resume>) {
@@ -277,6 +285,7 @@ impl Switchboard {
         let room = match self.rooms.get_key_value(&room) {
             Some((room, members)) if members.len() >= self.limits.room => {
                 let name = room.to_string();
+                self.turned_away += 1;
                 return self.refuse(from, Refusal::RoomFull(&name));
             }
             Some((room, _)) => room.clone(),

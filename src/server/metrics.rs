@@ -182,7 +182,12 @@ impl Metrics {
 
     /// Somebody was refused something.
     pub(super) fn refused(&self, cause: Cause) {
-        self.refusals[cause as usize].fetch_add(1, Relaxed);
+        self.refused_often(cause, 1);
+    }
+
+    /// So many were refused something.
+    pub(super) fn refused_often(&self, cause: Cause, times: u64) {
+        self.refusals[cause as usize].fetch_add(times, Relaxed);
     }
 
     /// How many were refused for this cause so far.
