@@ -6,6 +6,7 @@
 mod acme;
 mod ca;
 mod log;
+mod room;
 mod scripts;
 mod serve;
 mod talk;
