@@ -8,6 +8,7 @@ mod ca;
 mod log;
 mod room;
 mod scripts;
+mod serve;
 mod talk;
 
 use std::{
