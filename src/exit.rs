@@ -189,6 +189,7 @@ impl Exit {
     fn of_call(why: &Failure) -> Self {
         let hint = match why {
             Failure::NotFound => "check the name; the other side has to be at the same server (--server)",
+            Failure::Several(_) => "name one of them in full",
             Failure::Busy => "try again when its call is over",
             Failure::UidTaken => return Self::hinting(Kind::Input, "choose another name with --as"),
             Failure::Refused(_) => "check the name and the server",

@@ -277,6 +277,7 @@ impl Caller {
                 tell::line(state)
             }
             Event::Gate(gate) => screen::Event::Paused { paused: gate == Gate::Closed },
+            Event::Notice(text) => notice(text),
             Event::ServerError(text) => notice(format!("the server says: {text}")),
             Event::Call(phase, ending) => {
                 let here = phase != Phase::Idle;
