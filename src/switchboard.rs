@@ -22,6 +22,8 @@ use crate::{
 mod limits;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod model_workrooms;
 mod said;
 #[cfg(test)]
 mod tests;
@@ -46,10 +48,10 @@ pub struct Switchboard {
     timers: BTreeSet<(Instant, ConnectionId)>,
     /// By what the clients of some connections would take over from themselves.
     resumes: HashMap<ConnectionId, Resume>,
-    /// How many sessions stand.
-    sessions: usize,
     workrooms: Workrooms,
     outputs: VecDeque<Output>,
+    /// How many pairs are in a session.
+    sessions: usize,
 }
 
 #[derive(Debug)]
@@ -86,9 +88,9 @@ impl Switchboard {
             rooms: HashMap::new(),
             timers: BTreeSet::new(),
             resumes: HashMap::new(),
-            sessions: 0,
             workrooms: Workrooms::new(limits, secret),
             outputs: VecDeque::new(),
+            sessions: 0,
         }
     }
 

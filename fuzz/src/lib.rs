@@ -16,16 +16,18 @@ pub mod rendezvous;
 pub mod seal;
 pub mod signal;
 pub mod switchboard;
+pub mod workrooms;
 
 /// What looks at some bytes, and panics if something is wrong with what twocan makes of them.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their corpus.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("conversation", conversation::run),
     ("invite", invite::run),
     ("rendezvous", rendezvous::run),
     ("seal", seal::run),
     ("signal", signal::run),
     ("switchboard", switchboard::run),
+    ("workrooms", workrooms::run),
 ];

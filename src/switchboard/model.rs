@@ -6,10 +6,13 @@ use std::{
     time::Duration,
 };
 
-use super::{Census, Dialect, Input, Resume, tests::Board};
+use super::{Census, Dialect, Input, Limits, Resume, tests::Board};
 
-const UIDS: [&str; 5] = ["a", "b", "o'neil", "x:1", "bad uid"];
-const ROOMS: [&str; 4] = ["tea", "coffee", "session", "a'b"];
+const UIDS: [&str; 7] = ["a", "b", "o'neil", "x:1", "c", "d", "bad uid"];
+const ROOMS: [&str; 4] = ["tea", "a'b", "tea", "session"];
+
+/// How many members the rooms of this model may have: few enough that some are full.
+const ROOM_SIZE: usize = 3;
 
 #[derive(Default)]
 struct Model {
@@ -186,6 +189,9 @@ impl Model {
             "ERROR invalid room id 'session'".into()
         } else if let Some(room) = text.strip_prefix("ROOM ") {
             let members = self.members(room);
+            if members.len() >= ROOM_SIZE {
+                return self.emit(id, &format!("{id}: ERROR room {} is full", quoted(room)));
+            }
             for member in &members {
                 self.emit(member.id, &format!("{}: ROOM_PEER_JOINED {uid}", member.id));
             }
@@ -234,10 +240,18 @@ fn quoted(word: &str) -> String {
 }
 
 /// SplitMix64: enough to choose with.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    /// By the seed that the environment names, or a new one; with the seed, to be told.
+    pub(super) fn new() -> (Self, u64) {
+        let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = seed.unwrap_or_else(|| RandomState::new().hash_one("seed"));
+        println!("SEED={seed}");
+        (Self(seed), seed)
+    }
+
+    pub(super) fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -270,11 +284,10 @@ fn sorted(lines: Vec<String>) -> BTreeMap<u64, Vec<String>> {
 
 #[test]
 fn any_course_of_events_ends_as_in_the_simple_model() {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| RandomState::new().hash_one("seed"));
-    let mut dice = Dice(seed);
+    let (mut dice, seed) = Dice::new();
     for round in 0..300 {
-        let (mut board, mut model, mut opened) = (Board::new(), Model::default(), 0);
+        let (mut board, mut model, mut opened) =
+            (Board::limited(Limits { room: ROOM_SIZE, ..Limits::default() }), Model::default(), 0);
         for step in 0..120 {
             let id = 1 + dice.roll(opened as usize + 1) as u64;
             let (what, lines) = match dice.roll(24) {

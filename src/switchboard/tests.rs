@@ -15,12 +15,16 @@ pub(super) struct Board {
 }
 
 impl Board {
+    pub(super) fn new() -> Self {
+        Self::limited(Limits::default())
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "an Instant cannot be made from nothing; which one it is does not matter"
     )]
-    pub(super) fn new() -> Self {
-        Self { switchboard: Switchboard::new(Limits::default(), [7; 32]), now: Instant::now() }
+    pub(super) fn limited(limits: Limits) -> Self {
+        Self { switchboard: Switchboard::new(limits, [7; 32]), now: Instant::now() }
     }
 
     pub(super) fn input(&mut self, id: u64, input: Input<'_>) -> Vec<String> {

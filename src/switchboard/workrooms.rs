@@ -4,7 +4,7 @@
 //! client can claim whatever calls it likes, and reaches nobody who does not hold the same.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     time::Instant,
 };
 
@@ -36,7 +36,10 @@ pub(super) struct Workrooms {
     /// When which holder's time to show life runs out.
     timers: BTreeSet<(Instant, ConnectionId)>,
     secret: [u8; 32],
+    /// How many calls were ever placed.
     placed: u64,
+    /// How many calls have both their sides here.
+    live: usize,
     outputs: VecDeque<Output>,
 }
 
@@ -77,6 +80,7 @@ impl Workrooms {
             timers: BTreeSet::new(),
             secret,
             placed: 0,
+            live: 0,
             outputs: VecDeque::new(),
         }
     }
@@ -86,13 +90,9 @@ impl Workrooms {
         self.clients.contains_key(&id)
     }
 
-    /// How many calls somebody holds; takes as long as there are clients.
+    /// How many calls have both their sides here.
     pub(super) fn calls(&self) -> usize {
-        let held = self.clients.values().filter_map(|client| match client {
-            Client::Registered(member) => Some(&member.calls),
-            Client::Unregistered | Client::Waiting(_) => None,
-        });
-        held.flatten().map(|call| &call.callid).collect::<HashSet<_>>().len()
+        self.live
     }
 
     pub(super) fn open(&mut self, id: ConnectionId) {
@@ -155,11 +155,7 @@ impl Workrooms {
     fn hear_registered(&mut self, from: ConnectionId, event: ClientEvent) {
         let Some(Client::Registered(member)) = self.clients.get_mut(&from) else { return };
         match event {
-            ClientEvent::Register { session, calls } if session == member.session => {
-                for call in calls {
-                    member.hold(call);
-                }
-            }
+            ClientEvent::Register { session, calls } if session == member.session => self.restore(from, calls),
             ClientEvent::Register { .. } => {
                 let refusal = format!("this connection is registered as '{}' already", member.session);
                 self.refuse(from, &refusal);
@@ -190,11 +186,18 @@ impl Workrooms {
 
     fn admit(&mut self, id: ConnectionId, session: Sessionid, calls: Vec<Call>) {
         self.sessions.insert(session.clone(), id);
-        let mut member = Member { session, profiles: Profiles::default(), calls: Vec::new(), challenge: None };
-        for call in calls {
-            member.hold(call);
-        }
+        let member = Member { session, profiles: Profiles::default(), calls: Vec::new(), challenge: None };
         self.clients.insert(id, Client::Registered(Box::new(member)));
+        self.restore(id, calls);
+    }
+
+    /// Lets a client hold what it brings along, besides what it holds.
+    fn restore(&mut self, id: ConnectionId, calls: Vec<Call>) {
+        for call in calls {
+            if self.member_mut(id).is_some_and(|member| member.hold(call.clone())) {
+                self.live += usize::from(self.is_live(id, &call));
+            }
+        }
     }
 
     /// Asks the holder for a sign of life; the newcomer waits for what comes of it.
@@ -250,6 +253,7 @@ impl Workrooms {
         let outbound = Placed { call: call.clone(), profiles: callee.profiles.clone() };
         let inbound = Placed { call: call.clone(), profiles: caller.profiles.clone() };
         self.placed += 1;
+        self.live += 1;
         for side in [from, other] {
             if let Some(member) = self.member_mut(side) {
                 member.hold(call.clone());
@@ -296,8 +300,9 @@ impl Workrooms {
             let Some(member) = self.member(from) else { return };
             let Some(call) = member.calls.iter().find(|call| call.callid == *callid).cloned() else { continue };
             let ended = Ended { callid: callid.clone(), by: member.session.clone() };
-            let other = self.other_side(&member.session, &call).filter(|other| *other != from);
-            for side in [Some(from), other].into_iter().flatten() {
+            let other = self.other_side(&member.session, &call);
+            self.live -= usize::from(other.is_some());
+            for side in [Some(from), other.filter(|other| *other != from)].into_iter().flatten() {
                 if let Some(member) = self.member_mut(side) {
                     member.calls.retain(|held| *held != call);
                 }
@@ -322,6 +327,8 @@ impl Workrooms {
 
     /// Forgets a connection that is gone; the other sides of its calls keep their halves, should it come back.
     fn forget(&mut self, now: Instant, id: ConnectionId) {
+        let live = |member: &Member| member.calls.iter().filter(|call| self.is_live(id, call)).count();
+        self.live -= self.member(id).map_or(0, live);
         match self.clients.remove(&id) {
             None | Some(Client::Unregistered) => {}
             Some(Client::Waiting(waiting)) => drop(self.call_off(waiting.holder)),
@@ -378,11 +385,13 @@ impl Workrooms {
 }
 
 impl Member {
-    /// Holds a call besides those it holds; what is held twice is held once, and what is too much is not held.
-    fn hold(&mut self, call: Call) {
-        if self.calls.len() < CALL_LIMIT && self.calls.iter().all(|held| held.callid != call.callid) {
+    /// Holds a call besides those it holds, unless it holds it, or as many as may be; tells whether.
+    fn hold(&mut self, call: Call) -> bool {
+        let holds = self.calls.len() < CALL_LIMIT && self.calls.iter().all(|held| held.callid != call.callid);
+        if holds {
             self.calls.push(call);
         }
+        holds
     }
 }
 

@@ -6,7 +6,9 @@
 mod acme;
 mod ca;
 mod log;
+mod room;
 mod scripts;
+mod serve;
 mod talk;
 
 use std::{

@@ -29,13 +29,22 @@ impl Line {
         Self::open_with_log(home, arguments, Stdio::piped())
     }
 
-    /// The same with standard error going there.
+    /// Another command that takes the same.
+    pub(super) fn run(home: &Home, command: &str, arguments: &[&str]) -> Self {
+        Self::run_with_log(home, command, arguments, Stdio::piped())
+    }
+
+    /// `twocan talk` with standard error going there.
     pub(super) fn open_with_log(home: &Home, arguments: &[&str], log: impl Into<Stdio>) -> Self {
+        Self::run_with_log(home, "talk", arguments, log)
+    }
+
+    fn run_with_log(home: &Home, command: &str, arguments: &[&str], log: impl Into<Stdio>) -> Self {
         let mut child = Command::new(assert_cmd::cargo::cargo_bin!("twocan"))
             .env_clear()
             .env("HOME", home.folder.path())
             .env("TWOCAN_STATE", home.state())
-            .args(["talk", "--json", "--address", "127.0.0.1"])
+            .args([command, "--json", "--address", "127.0.0.1"])
             .args(arguments)
             // Not what decides on the log.
             .env("RUST_LOG", "trace")
@@ -61,14 +70,18 @@ impl Line {
 
     /// The next event of this name whose fields are these.
     pub(super) fn wait(&mut self, name: &str, fields: Value) -> Value {
-        let until = Instant::now() + LIMIT;
-        let fits = |event: &Value| {
+        self.wait_for(&format!("{name} {fields}"), |event| {
             event["event"] == name && fields.as_object().unwrap().iter().all(|(key, value)| event[key] == *value)
-        };
+        })
+    }
+
+    /// The next event that fits.
+    pub(super) fn wait_for(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + LIMIT;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let event = self.events.recv_timeout(left);
-            let event = event.unwrap_or_else(|_| panic!("waited in vain for {name} {fields}; saw {:#?}", self.seen));
+            let event = event.unwrap_or_else(|_| panic!("waited in vain for {what}; saw {:#?}", self.seen));
             self.seen.push(event.clone());
             if fits(&event) {
                 return event;

@@ -86,7 +86,17 @@ async fn what_happens_shows_in_the_figures() {
     ] {
         assert_eq!(during[name], value, "{name}");
     }
-    session.0.leaves().await;
+    let (mut one, mut other) = session;
+    one.says("0123456789").await;
+    other.hears("0123456789").await;
+    let relayed = figures(&running).await;
+    let more = |name: &str| relayed[name] - during[name];
+    let buckets = relayed.keys().filter(|name| name.contains("_bucket{"));
+    assert_eq!((more("twocan_relayed_messages_total"), more("twocan_relayed_bytes_total")), (1.0, 10.0));
+    assert_eq!(more("twocan_relay_duration_seconds_count"), 1.0);
+    assert_eq!(more("twocan_relay_duration_seconds_bucket{le=\"+Inf\"}"), 1.0);
+    assert!(buckets.count() > 10 && relayed["twocan_relay_duration_seconds_sum"] > 0.0);
+    one.leaves().await;
     let after = figures(&running).await;
     assert_eq!(after["twocan_sessions"], 0.0);
     assert_eq!(after["twocan_connections_total{dialect=\"rendezvous\"}"], 5.0);

@@ -5,6 +5,8 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::{Message, protocol::Role};
 
+use twocan::server::{Limits, Settings};
+
 use crate::{Client, Running, SOON, within};
 
 #[tokio::test]
@@ -28,7 +30,7 @@ async fn the_first_message_must_be_hello() {
 #[tokio::test]
 async fn a_uid_is_one_word_of_at_most_256_bytes() {
     let running = Running::start();
-    for uid in ["", " a", "a b", "a\u{2003}b", "a\u{7}", &"ü".repeat(129)] {
+    for uid in ["", " a", "a ", "a b", "a\tb", "a\u{2003}b", "a\u{7}", &"ü".repeat(129)] {
         let mut client = running.client().await;
         client.asks(&format!("HELLO {uid}"), "ERROR invalid peer uid").await;
         client.is_closed(1002, "invalid peer uid").await;
@@ -315,4 +317,126 @@ async fn a_client_takes_over_from_itself_at_once_and_from_nobody_else() {
         stranger.hears("ERROR peer uid taken").await;
         stranger.is_closed(1002, "invalid peer uid").await;
     }
+}
+
+#[tokio::test]
+async fn any_frame_of_its_holder_keeps_a_uid() {
+    let running = Running::start();
+    let pong = || Message::Pong(vec![].into());
+    for (uid, frame) in [("a", pong()), ("b", Message::Ping(vec![7].into())), ("c", Message::text("junk"))] {
+        let mut holder = running.registered(uid).await; // It is not read from, so it answers no ping by itself.
+        let mut newcomer = running.client().await;
+        newcomer.says(&format!("HELLO {uid}")).await;
+        newcomer.has_heard_all().await;
+        holder.sends(frame).await;
+        within(Duration::from_millis(2_500), "the refusal", newcomer.hears("ERROR peer uid taken")).await;
+        newcomer.is_closed(1002, "invalid peer uid").await;
+    }
+}
+
+#[tokio::test]
+async fn refusals_quote_as_python_does_and_leave_the_connection_open() {
+    let running = Running::start();
+    let mut client = running.registered("a").await;
+    for (word, quoted) in [
+        ("", "''"),
+        ("two words", "'two words'"),
+        ("o'neil", "\"o'neil\""),
+        ("say\"hi\"", "'say\"hi\"'"),
+        ("'\"", "'\\'\"'"),
+        ("back\\slash", "'back\\\\slash'"),
+        ("tab\tand\u{a0}", "'tab\\tand\\xa0'"),
+        ("zoë🎈", "'zoë🎈'"),
+    ] {
+        client.asks(&format!("SESSION {word}"), &format!("ERROR peer {quoted} not found")).await;
+    }
+    client.asks("ROOM o'neil's room", "ERROR invalid room id \"o'neil's room\"").await;
+    client.asks("ROOM o'neil", "ROOM_OK ").await;
+    client.asks("ROOM_PEER_MSG x'y hi", "ERROR peer \"x'y\" not found").await;
+}
+
+#[tokio::test]
+async fn binary_is_closed_with_1002_in_any_state() {
+    let running = Running::start();
+    let mut stays = running.in_room("stays", "tea", "").await;
+    let mut idle = running.registered("idle").await;
+    let mut roomer = running.in_room("roomer", "tea", "stays").await;
+    stays.hears("ROOM_PEER_JOINED roomer").await;
+    for client in [&mut idle, &mut roomer] {
+        client.sends(Message::binary(vec![0])).await;
+        client.is_closed(1002, "invalid protocol").await;
+    }
+    stays.hears("ROOM_PEER_LEFT roomer").await;
+}
+
+#[tokio::test]
+async fn everyone_who_stays_hears_of_each_of_many_who_leave_at_once() {
+    let running = Running::start();
+    let mut staying = [running.in_room("0", "tea", "").await, running.in_room("1", "tea", "0").await];
+    staying[0].hears("ROOM_PEER_JOINED 1").await;
+    let mut leaving = Vec::new();
+    for n in 2..22 {
+        let mut client = running.registered(&n.to_string()).await;
+        client.says("ROOM tea").await;
+        client.next().await.unwrap();
+        leaving.push(client);
+    }
+    for client in &mut staying {
+        for n in 2..22 {
+            client.hears(&format!("ROOM_PEER_JOINED {n}")).await;
+        }
+    }
+    drop(leaving);
+    for client in &mut staying {
+        let mut left = Vec::new();
+        for _ in 2..22 {
+            let text = client.next().await.unwrap().to_string();
+            left.push(text.strip_prefix("ROOM_PEER_LEFT ").unwrap().parse::<u32>().unwrap());
+        }
+        left.sort_unstable();
+        assert_eq!(left, (2..22).collect::<Vec<_>>());
+    }
+    staying[1].asks("ROOM_PEER_LIST", "ROOM_PEER_LIST 0").await;
+}
+
+#[tokio::test]
+async fn a_room_with_nobody_in_it_is_gone() {
+    let running = Running::start();
+    running.in_room("a", "tea", "").await.leaves().await;
+    running.in_room("b", "tea", "").await;
+}
+
+#[tokio::test]
+async fn a_message_without_a_text_is_passed_on_as_an_empty_one() {
+    let running = Running::start();
+    let mut one = running.in_room("a", "tea", "").await;
+    let mut other = running.in_room("b", "tea", "a").await;
+    one.hears("ROOM_PEER_JOINED b").await;
+    for text in ["ROOM_PEER_MSG b", "ROOM_PEER_MSG b "] {
+        one.says(text).await;
+        other.hears("ROOM_PEER_MSG a ").await;
+    }
+    one.says("ROOM_PEER_MSG b ROOM_PEER_LEFT a").await;
+    other.hears("ROOM_PEER_MSG a ROOM_PEER_LEFT a").await;
+    one.asks("ROOM_PEER_MSG", "ERROR invalid msg, already in room").await;
+}
+
+#[tokio::test]
+async fn a_full_room_takes_nobody_until_somebody_leaves() {
+    let settings = Settings { limits: Limits { room_size: 2, uid: 5, ..Limits::default() }, ..Settings::default() };
+    let running = Running::start_with(settings);
+    let mut one = running.in_room("a", "o'tea", "").await;
+    let other = running.in_room("b", "o'tea", "a").await;
+    one.hears("ROOM_PEER_JOINED b").await;
+    let mut third = running.registered("c").await;
+    third.asks("ROOM o'tea", "ERROR room \"o'tea\" is full").await;
+    third.asks("ROOM_PEER_LIST", "ERROR invalid msg 'ROOM_PEER_LIST'").await;
+    one.has_heard_all().await;
+    other.leaves().await;
+    one.hears("ROOM_PEER_LEFT b").await;
+    third.asks("ROOM o'tea", "ROOM_OK a").await;
+    running.registered("12345").await;
+    let mut long = running.client().await;
+    long.asks("HELLO 123456", "ERROR invalid peer uid").await;
+    long.is_closed(1002, "invalid peer uid").await;
 }
