@@ -19,7 +19,7 @@ use crate::{
 
 /// What decides, whichever dialect it speaks.
 pub(super) enum Way {
-    Session(Session),
+    Session(Box<Session>),
     Directory(Box<Listed>),
 }
 
@@ -35,7 +35,7 @@ impl Way {
                     Who::Anybody | Who::Found(_) | Who::Listed(_) => (session::Role::Waits, uid.clone()),
                 };
                 let session = Session::new(session::Setup { uid, role, gate, seed });
-                return Ok((Self::Session(session), shown.to_string()));
+                return Ok((Self::Session(Box::new(session)), shown.to_string()));
             }
             Who::Found(text) => (listed::Role::Finds(text.clone()), text),
             Who::Listed(name) => {
