@@ -268,7 +268,12 @@ impl Prepared {
         };
         let network = addresses::reachable(&options.listen);
         let certificate = Certificate::new(&options.settings.tls, &options.state.join("server"), &network)?;
-        let urls = Urls::new(&options.listen, &network, port)?;
+        let mut urls = Urls::new(&options.listen, &network, port)?;
+        if let Tls::Acme { domains, .. } = &options.settings.tls {
+            // The certificate is for these, and their port 443 leads here, or there would be none.
+            let url = |name: &String| Url::parse(&format!("https://{name}/")).map_err(io::Error::other);
+            urls.network = domains.iter().map(url).collect::<Result<_, _>>()?;
+        }
         let settings = options.settings.clone();
         let ice = Ice::new(&settings)?;
         let mut secret = [0; 32];
