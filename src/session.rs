@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     call::{Connection, Ending, MediaCommand, MediaEvent, Phase},
-    conversation::{Gate, LineState, backoff::Backoff},
+    conversation::{Backoff, Gate, LineState},
     ids::PeerUid,
     negotiation::Message,
     rendezvous::{ClientLine, ServerLine, UID_TAKEN},
