@@ -4,13 +4,14 @@
 //! [`Conversation::deadline`]. Everything that the two sides say by the server goes through a sealed [`Channel`]; the
 //! page's `conversation.js` is its twin.
 
-pub(crate) mod backoff;
+mod backoff;
 mod exchange;
 mod line;
 mod wish;
 
 use std::{collections::VecDeque, time::Instant};
 
+pub use backoff::Backoff;
 pub use exchange::{CodeGone, Event, Gate, Input, LineState, Output, Presence, Setup, Switch, Track};
 pub use line::{LOOK_INTERVAL, REGISTER_LIMIT};
 pub use wish::{RETURN_LIMIT, TRIES};
@@ -22,7 +23,6 @@ use crate::{
     rendezvous::ClientLine,
     seal::{self, Channel, PublicKey, Trust},
 };
-use backoff::Backoff;
 use line::Line;
 use wish::Wish;
 

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     call::{Ending, Phase},
-    conversation::{Gate, LineState, backoff::Backoff},
+    conversation::{Backoff, Gate, LineState},
     ids::Sessionid,
     session::{Event, Failure, Input, Output, REPLY_LIMIT},
     stock,

@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     call::{Connection, MediaCommand, MediaEvent},
-    conversation::{Gate, LineState, Switch, Track, backoff::Backoff},
+    conversation::{Backoff, Gate, LineState, Switch, Track},
     ids::{PeerUid, RoomId},
     rendezvous::{ClientLine, ServerLine},
 };

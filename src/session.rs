@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::{
     call::{Connection, Ending, MediaCommand, MediaEvent, Phase},
-    conversation::{Gate, LineState, backoff::Backoff},
+    conversation::{Backoff, Gate, LineState},
     ids::PeerUid,
     negotiation::Message,
     rendezvous::{ClientLine, ServerLine, UID_TAKEN},

@@ -1,14 +1,18 @@
 // How long to wait before the server is tried again, in milliseconds.
 
-const FIRST = 250;
+/** The longest that the first wait may be. */
+const FIRST = 600;
 /** The longest wait while the loss is fresh, so that a server that was only restarted is found at once. */
-const LONGEST_AT_FIRST = 2_000;
-/** The longest wait later on, jitter included. */
+const LONGEST_AT_FIRST = 2_400;
+/** The longest wait later on. */
 const LONGEST = 10_000;
 /** How long a loss counts as fresh. */
 const FRESH = 120_000;
-/** Each wait is drawn from this much to either side, so that a server's clients do not come back in one wave. */
-const JITTER = 0.2;
+/**
+ * The part of the longest that a wait is at least. The rest is chance, so that a server's clients, who all lose it at the
+ * same moment, do not come back in one wave.
+ */
+const LEAST = 0.2;
 /** By how much of it a wait that the server asked for is drawn out at most, for the same reason. */
 const TOLD_JITTER = 0.5;
 
@@ -42,6 +46,6 @@ export class Backoff {
     const longest = now - this.since < FRESH ? LONGEST_AT_FIRST : LONGEST;
     const wait = Math.min(FIRST * 2 ** Math.min(this.attempts, 10), longest);
     this.attempts++;
-    return now + Math.min(wait * (1 + JITTER * (2 * this.random() - 1)), LONGEST);
+    return now + wait * (LEAST + (1 - LEAST) * this.random());
   }
 }

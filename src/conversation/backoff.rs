@@ -4,23 +4,24 @@ use std::time::{Duration, Instant};
 
 use crate::rendezvous::BackIn;
 
-/// The first wait: 250 ms.
-const FIRST: Duration = Duration::from_millis(250);
-/// The longest wait while the loss is fresh: 2 s, so that a server that was only restarted is found at once.
-const LONGEST_AT_FIRST: Duration = Duration::from_secs(2);
-/// The longest wait later on, jitter included: 10 s.
+/// The longest that the first wait may be: 600 ms.
+const FIRST: Duration = Duration::from_millis(600);
+/// The longest wait while the loss is fresh: 2.4 s, so that a server that was only restarted is found at once.
+const LONGEST_AT_FIRST: Duration = Duration::from_millis(2_400);
+/// The longest wait later on: 10 s.
 const LONGEST: Duration = Duration::from_secs(10);
 /// How long a loss counts as fresh: 2 minutes.
 const FRESH: Duration = Duration::from_secs(120);
-/// Each wait is drawn from this much to either side, so that a server's clients do not come back in one wave: 20 %.
-const JITTER: f64 = 0.2;
+/// The part of the longest that a wait is at least: a fifth. The rest is chance, so that a server's clients, who all lose
+/// it at the same moment, do not come back in one wave.
+const LEAST: f64 = 0.2;
 
 /// By how much of it a wait that the server asked for is drawn out at most, for the same reason: half.
 const TOLD_JITTER: f64 = 0.5;
 
 /// The waits between attempts, growing with their number and with the age of the loss.
 #[derive(Debug, Default)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     attempts: u32,
     since: Option<Instant>,
     /// What the server asked for, until the next attempt.
@@ -29,7 +30,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// When to try next, after one more loss or failure at `now`.
-    pub(crate) fn next(&mut self, now: Instant, random: &mut fastrand::Rng) -> Instant {
+    pub fn next(&mut self, now: Instant, random: &mut fastrand::Rng) -> Instant {
         let since = *self.since.get_or_insert(now);
         if let Some(told) = self.told.take() {
             return now + told.mul_f64(1.0 + TOLD_JITTER * random.f64());
@@ -37,8 +38,7 @@ impl Backoff {
         let longest = if now.duration_since(since) < FRESH { LONGEST_AT_FIRST } else { LONGEST };
         let wait = FIRST.saturating_mul(1 << self.attempts.min(10)).min(longest);
         self.attempts = self.attempts.saturating_add(1);
-        let factor = 1.0 + JITTER * (2.0 * random.f64() - 1.0);
-        now + wait.mul_f64(factor).min(LONGEST)
+        now + wait.mul_f64(LEAST + (1.0 - LEAST) * random.f64())
     }
 
     /// The server has said when it is back: the next attempt is then, or soon after, and never before.
@@ -47,7 +47,7 @@ impl Backoff {
     }
 
     /// Begins anew, since the server was reached.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         *self = Self::default();
     }
 }
@@ -81,12 +81,12 @@ mod tests {
             waits.push((now - start, next - now));
             now = next;
         }
-        assert!(waits[0].1 <= Duration::from_millis(300));
+        assert!((FIRST.mul_f64(LEAST)..=FIRST).contains(&waits[0].1));
         let fresh = |at: &Duration| *at < FRESH;
-        assert!(waits.iter().filter(|(at, _)| fresh(at)).all(|(_, wait)| *wait <= Duration::from_millis(2400)));
+        assert!(waits.iter().filter(|(at, _)| fresh(at)).all(|(_, wait)| *wait <= LONGEST_AT_FIRST));
         assert!(waits.iter().all(|(_, wait)| *wait <= LONGEST));
-        assert!(waits.last().expect("some").1 >= Duration::from_secs(8));
+        assert!(waits.iter().any(|(_, wait)| *wait >= LONGEST.mul_f64(0.8)));
         backoff.reset();
-        assert!(backoff.next(now, &mut random) - now <= Duration::from_millis(300));
+        assert!(backoff.next(now, &mut random) - now <= FIRST);
     }
 }

@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use futures_util::{Sink, SinkExt, Stream};
+use futures_util::{FutureExt, Sink, SinkExt, Stream};
 use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -30,17 +30,13 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    Origins,
-    http::host,
     hub::{Hub, Seat, TooFast},
-    metrics::Cause,
     now,
     outbox::Item,
     spawn,
     stream::Patient,
 };
 use crate::{
-    invite::Origin,
     rendezvous::Resume,
     switchboard::{Dialect, Input},
     workrooms,
@@ -70,10 +66,6 @@ pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
 
 /// Answers a request for a WebSocket, and carries what goes over it.
 pub(super) fn upgrade(request: Request, hub: Arc<Hub>) -> Response {
-    if !is_welcome(request.headers(), &hub.settings.origins) {
-        hub.metrics.refused(Cause::Origin);
-        return (StatusCode::FORBIDDEN, "Pages of another site may not use this server.\n").into_response();
-    }
     let response = match create_response_with_body(&request, Body::empty) {
         Ok(response) => response,
         Err(error) => {
@@ -94,18 +86,6 @@ pub(super) fn upgrade(request: Request, hub: Arc<Hub>) -> Response {
     response
 }
 
-/// Whether a page may speak to this server: its own, and those of the sites that are listed.
-///
-/// A browser names the page's site, and lets no script say another; whoever names none is no browser.
-fn is_welcome(headers: &HeaderMap, origins: &Origins) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let Ok(origin) = origin.to_str() else { return false };
-    let Origins::Listed(listed) = origins else { return true };
-    let own = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-    let is_own = own.zip(host(headers)).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host));
-    is_own || origin.parse().is_ok_and(|origin: Origin| listed.contains(&origin))
-}
-
 fn config(message: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_SIZE)
@@ -118,27 +98,55 @@ fn config(message: usize) -> WebSocketConfig {
 /// Carries on with the bare stream, in a task of its own that is as small as can be: nothing of HTTP is in it.
 fn carry(upgraded: Upgraded, seat: Seat) {
     match upgraded.downcast::<TokioIo<Patient>>() {
-        Ok(Parts { io, read_buf, .. }) => spawn(converse(io.into_inner(), read_buf, seat)),
+        Ok(Parts { io, read_buf, .. }) => spawn(Conversation::new(io.into_inner(), read_buf, seat)),
         Err(upgraded) => match upgraded.downcast::<TokioIo<TlsStream<Patient>>>() {
-            Ok(Parts { io, read_buf, .. }) => spawn(converse(io.into_inner(), read_buf, seat)),
+            Ok(Parts { io, read_buf, .. }) => spawn(Conversation::new(io.into_inner(), read_buf, seat)),
             Err(_) => tracing::error!("a WebSocket over something unknown"),
         },
     }
 }
 
-/// A conversation over one WebSocket, to its end; `early` is what the client said without waiting for an answer.
-async fn converse<S: Wire>(stream: S, early: Bytes, seat: Seat) {
-    let config = config(seat.message_limit());
-    let socket = WebSocketStream::from_partially_read(stream, early.into(), Role::Server, Some(config)).await;
-    let mut line = Line { socket, seat, in_flight: None, hearing: Side::Open, saying: Side::Open };
-    let ending = std::future::poll_fn(|cx| line.poll(cx)).await;
-    let Line { socket, seat, .. } = line;
-    drop(seat); // Others need not wait for the close handshake.
-    match ending {
-        Ending::Gone => {}
-        // In a box, for it would make the task of every open connection larger.
-        Ending::Close(code, reason) => Box::pin(close(socket, Some((code, reason)))).await,
-        Ending::Answer => Box::pin(close(socket, None)).await,
+/// What is said over one WebSocket, to its end. Written by hand: of an `async fn` each connection would keep copies of
+/// what it moves.
+enum Conversation<S> {
+    Open(Line<S>),
+    /// In a box, for it would make every open one larger.
+    Closing(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Over,
+}
+
+impl<S: Wire> Conversation<S> {
+    /// `early` is what the client said without waiting for an answer.
+    fn new(stream: S, early: Bytes, seat: Seat) -> Self {
+        // A copy that is as long as what it holds: what hyper read with has 8 KiB, and would be kept for ever.
+        let part = early.to_vec();
+        let config = config(seat.message_limit());
+        let socket = WebSocketStream::from_partially_read(stream, part, Role::Server, Some(config));
+        match socket.now_or_never() {
+            Some(socket) => Self::Open(Line { socket, seat, in_flight: None, hearing: Side::Open, saying: Side::Open }),
+            None => Self::Over, // There is no handshake to wait for.
+        }
+    }
+}
+
+impl<S: Wire> Future for Conversation<S> {
+    type Output = ();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::Open(line) = &mut *self {
+            let ending = ready!(line.poll(cx));
+            if let Self::Open(Line { socket, seat, .. }) = std::mem::replace(&mut *self, Self::Over) {
+                drop(seat); // Others need not wait for the close handshake.
+                *self = match ending {
+                    Ending::Gone => Self::Over,
+                    Ending::Close(code, reason) => Self::Closing(Box::pin(close(socket, Some((code, reason))))),
+                    Ending::Answer => Self::Closing(Box::pin(close(socket, None))),
+                };
+            }
+        }
+        match &mut *self {
+            Self::Closing(closing) => closing.as_mut().poll(cx),
+            Self::Open(_) | Self::Over => Poll::Ready(()),
+        }
     }
 }
 

@@ -45,12 +45,18 @@ pub(crate) struct Target {
 pub(crate) struct Line(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Target {
-    /// Connects from the loopback address that this number has; a hundred neighbours share one.
-    pub(crate) async fn connect(&self, number: usize, uid: &str) -> io::Result<Line> {
+    /// A bare connection from the loopback address that this number has; a hundred neighbours share one.
+    pub(crate) async fn tcp(&self, number: usize) -> io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((source(number / 100), 0).into())?;
         let tcp = socket.connect(self.address).await?;
         tcp.set_nodelay(true)?;
+        Ok(tcp)
+    }
+
+    /// Connects from the address of that number.
+    pub(crate) async fn connect(&self, number: usize, uid: &str) -> io::Result<Line> {
+        let tcp = self.tcp(number).await?;
         let stream = match &self.tls {
             None => MaybeTlsStream::Plain(tcp),
             Some(config) => {

@@ -1,8 +1,8 @@
 //! Measures what a server costs that runs as a process of its own: memory for each idle connection, processor time for
 //! each connect and each relayed message, and what is left of a crowd that has gone.
 //!
-//! `load --twocan PROGRAM [--peer SCRIPT] [--clients N] [--rounds N] [--messages N] [--json FILE]`. Run by
-//! `scripts/bench server`; without arguments it does nothing.
+//! `load --twocan PROGRAM [--peer SCRIPT] [--clients N] [--rounds N] [--messages N] [--only SERVER]
+//! [--json FILE]`. Run by `scripts/bench server`; without arguments it does nothing.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, reason = "a program for people")]
 #![allow(clippy::expect_used, reason = "a measurement that cannot be made is of no use")]
@@ -49,9 +49,11 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut results = BTreeMap::new();
     for round in 0..number("rounds", 3) {
-        for subject in subjects(twocan.into(), state.path(), flags.get("peer").map(PathBuf::from)) {
+        let only = flags.get("only").copied().unwrap_or_default();
+        let all = subjects(twocan.into(), state.path(), flags.get("peer").map(PathBuf::from));
+        for subject in all.iter().filter(|subject| only.is_empty() || subject.name == only) {
             eprintln!("── {} (round {})", subject.name, round + 1);
-            let figures = runtime.block_on(once(&subject, &size)).expect("a measurement");
+            let figures = runtime.block_on(once(subject, &size)).expect("a measurement");
             for (what, value) in figures {
                 results.entry((what, subject.name)).or_insert_with(Vec::new).push(value);
             }
@@ -68,7 +70,9 @@ fn main() {
 
 fn subjects(twocan: PathBuf, state: &Path, peer: Option<PathBuf>) -> Vec<Subject> {
     let state = state.to_owned();
-    let start = move || Process::twocan(&twocan, &state, 0, &[]);
+    // Idle clients are not looked after here, so they answer no ping; and those who talk do it as fast as they can.
+    let flags = ["--idle-ping", "86400", "--message-rate", "1000000"];
+    let start = move || Process::twocan(&twocan, &state, 0, &flags);
     let ours = |name, tls| Subject { name, start: Box::new(start.clone()), dialect: Dialect::Rendezvous, tls };
     let mut subjects = vec![ours("twocan", false), ours("twocan, TLS", true)];
     subjects.extend(peer.map(|script| {

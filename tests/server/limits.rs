@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpSocket,
+    net::{TcpSocket, TcpStream},
     time::Instant,
 };
 use tokio_tungstenite::{
@@ -195,13 +195,125 @@ fn text(bytes: usize) -> Message {
 }
 
 #[tokio::test]
-async fn a_flood_of_pings_is_answered_and_harms_nobody() {
+async fn who_says_too_much_too_quickly_is_closed_and_nobody_else() {
     let running = Running::start();
-    let mut noisy: Client = running.registered("noisy").await;
     let mut calm = running.registered("calm").await;
-    for _ in 0..5_000 {
-        noisy.sends(Message::Ping(vec![7; 100].into())).await;
+    let ping = || Message::Ping(vec![7; 100].into());
+    for (name, message) in [("pings", ping()), ("texts", Message::text("SESSION nobody"))] {
+        let mut noisy: Client = running.registered(name).await;
+        let mut sent = 0;
+        while noisy.socket.send(message.clone()).await.is_ok() && sent < 100_000 {
+            sent += 1;
+        }
+        let end = loop {
+            match within(SOON, "the end", noisy.socket.next()).await {
+                Some(Ok(Message::Close(Some(frame)))) => break Some(frame),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => break None,
+            }
+        };
+        // What was still on its way when the server closed may take the close frame along.
+        if let Some(frame) = end {
+            assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1008, "too many messages"));
+        }
+        assert!(sent < 100_000, "{name}: nothing stopped it");
     }
     calm.asks("ROOM tea", "ROOM_OK ").await;
-    noisy.asks("ROOM tea", "ROOM_OK calm").await;
+}
+
+#[tokio::test]
+async fn eight_hundred_at_a_stroke_are_taken() {
+    let running = Running::start();
+    let mut client = running.registered("a").await;
+    for _ in 0..700 {
+        client.sends(Message::Ping(vec![7; 100].into())).await;
+    }
+    client.asks("ROOM tea", "ROOM_OK ").await;
+}
+
+/// The head of the answer to a request for a WebSocket.
+async fn asked_for_a_socket(running: &Running) -> (TcpStream, String) {
+    let mut tcp = running.tcp().await;
+    let request = "GET /ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match within(SOON, "an answer", tcp.read_u8()).await {
+            Ok(byte) => head.push(byte),
+            Err(_) => break,
+        }
+    }
+    (tcp, String::from_utf8(head).unwrap().to_lowercase())
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_connections_and_then_is_told_to_come_later() {
+    let running = Running::limited(|limits| limits.connections_per_address = 3);
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let (tcp, head) = asked_for_a_socket(&running).await;
+        assert!(head.starts_with("http/1.1 101"), "{head}");
+        held.push(tcp);
+    }
+    let (_tcp, head) = asked_for_a_socket(&running).await;
+    assert!(head.starts_with("http/1.1 429") && head.contains("retry-after: 1"), "{head}");
+    held.pop();
+    // The server sees the end of the one in its own time.
+    within(SOON, "a free place", async {
+        while !asked_for_a_socket(&running).await.1.starts_with("http/1.1 101") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_server_says_so() {
+    let running = Running::limited(|limits| limits.connections = 1);
+    let (_held, _) = asked_for_a_socket(&running).await;
+    let (_tcp, head) = asked_for_a_socket(&running).await;
+    assert!(head.starts_with("http/1.1 503") && head.contains("retry-after: "), "{head}");
+}
+
+#[tokio::test]
+async fn an_address_that_connects_too_quickly_is_told_to_come_later() {
+    let running = Running::limited(|limits| limits.address_rate = 4);
+    let mut refused = None;
+    for _ in 0..30 {
+        let (_, head) = asked_for_a_socket(&running).await;
+        if !head.starts_with("http/1.1 101") {
+            refused = Some(head);
+            break;
+        }
+    }
+    let head = refused.expect("thirty at a stroke are more than sixteen");
+    assert!(head.starts_with("http/1.1 429") && head.contains("retry-after: 1"), "{head}");
+}
+
+#[tokio::test]
+async fn who_is_silent_is_asked_and_then_given_up_and_who_answers_stays() {
+    let running = Running::limited(|limits| {
+        limits.idle_ping = Duration::from_millis(400);
+        limits.pong_timeout = Duration::from_millis(400);
+    });
+    let mut deaf = running.in_room("deaf", "tea", "").await;
+    let mut alive = running.in_room("alive", "tea", "deaf").await;
+    deaf.hears("ROOM_PEER_JOINED alive").await;
+    // Waiting for it, `alive` answers pings; nobody does for `deaf`.
+    alive.hears("ROOM_PEER_LEFT deaf").await;
+    let ping = within(SOON, "what was said to the deaf", deaf.socket.next()).await;
+    assert!(matches!(ping, Some(Ok(Message::Ping(_)))), "{ping:?}");
+    deaf.hears_close(1001, "no sign of life").await;
+    alive.asks("ROOM_PEER_LIST", "ROOM_PEER_LIST ").await;
+}
+
+#[tokio::test]
+async fn a_compressed_frame_is_no_frame_for_nothing_was_agreed_on() {
+    let running = Running::start();
+    let mut client = running.registered("a").await;
+    let mut frame = Frame::message(vec![0; 100], OpCode::Data(Data::Text), true);
+    frame.header_mut().rsv1 = true;
+    client.sends(Message::Frame(frame)).await;
+    client.is_closed(1002, "invalid protocol").await;
 }

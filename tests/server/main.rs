@@ -31,7 +31,7 @@ use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Bytes, Error, Message},
 };
-use twocan::server::{Options, Server, Settings};
+use twocan::server::{Limits, Options, Server, Settings};
 
 /// How long anything may take that is to happen at once.
 const SOON: Duration = Duration::from_secs(5);
@@ -55,6 +55,14 @@ impl Running {
     fn start_with(settings: Settings) -> Self {
         let home = tempfile::tempdir().unwrap();
         Self { server: Server::start(Options { settings, ..options(&home, 0) }).unwrap(), home }
+    }
+
+    /// A server whose limits are changed thus.
+    fn limited(change: impl FnOnce(&mut Limits)) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut options = options(&home, 0);
+        change(&mut options.settings.limits);
+        Self { server: Server::start(options).unwrap(), home }
     }
 
     fn port(&self) -> u16 {

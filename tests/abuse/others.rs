@@ -1,0 +1,159 @@
+//! Two who talk while somebody else attacks the server, and what they notice.
+
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{
+    ALONE, Running,
+    attacks::{Attack, Attacker},
+    line::{Line, Target},
+    process::Process,
+    raise_file_limit,
+};
+
+/// Whatever takes no longer than this counts as unnoticed: machines that run tests have other things to do.
+const UNNOTICED: Duration = Duration::from_millis(25);
+
+/// How much more memory the server may take while it is attacked, in bytes.
+const MEMORY: u64 = 96 << 20;
+
+/// How often an attack has to be noticed, one time after the other, to count as noticed.
+const TRIES: usize = 4;
+
+/// How long each attack goes on at least, and how long quiet is measured.
+const WHILE: Duration = Duration::from_millis(1_500);
+
+/// The pause between two messages: with it, two who talk stay below the rate that each may send at.
+const PAUSE: Duration = Duration::from_millis(3);
+
+/// Two clients in a session.
+struct Pair([Line; 2]);
+
+/// How long messages of 300 bytes took from the one to the other.
+struct Latency(Vec<Duration>);
+
+impl Pair {
+    async fn new(target: &Target) -> io::Result<Self> {
+        let other = target.register(0, "other").await?;
+        let mut one = target.register(1, "one").await?;
+        one.ask("SESSION other", "SESSION_OK").await?;
+        Ok(Self([one, other]))
+    }
+
+    /// Talks by turns until told to stop.
+    async fn talk(&mut self, stop: &AtomicBool) -> io::Result<Latency> {
+        let text = "x".repeat(300);
+        let mut took = Vec::new();
+        while !stop.load(Relaxed) {
+            let (from, to) = (took.len() % 2, 1 - took.len() % 2);
+            let began = Instant::now();
+            self.0[from].say(text.clone()).await?;
+            self.0[to].expect(&text).await?;
+            took.push(began.elapsed());
+            tokio::time::sleep(PAUSE).await;
+        }
+        took.sort();
+        Ok(Latency(took))
+    }
+
+    async fn talk_for(&mut self, time: Duration) -> io::Result<Latency> {
+        let stop = AtomicBool::new(false);
+        let ((), latency) = tokio::join!(
+            async {
+                tokio::time::sleep(time).await;
+                stop.store(true, Relaxed);
+            },
+            self.talk(&stop)
+        );
+        latency
+    }
+}
+
+impl Latency {
+    fn p99(&self) -> Duration {
+        self.0[self.0.len() * 99 / 100]
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let median = self.0[self.0.len() / 2];
+        write!(f, "median {median:>9.1?}, p99 {:>9.1?} of {}", self.p99(), self.0.len())
+    }
+}
+
+/// Says that the attack is over, also when it panics.
+struct StopAtEnd(Arc<AtomicBool>);
+
+impl Drop for StopAtEnd {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// Attacks from a thread of its own, again and again; gives what the pair noticed and the most memory that was used.
+async fn under(attack: Attack, running: &Running, pair: &mut Pair) -> (Latency, u64) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let attacker = Attacker::new(running.target());
+    let attacking = std::thread::spawn({
+        let stop = stop.clone();
+        move || {
+            let _stop = StopAtEnd(stop);
+            // Somewhere else in the world it would take no processor from the others.
+            let _ = rustix::process::nice(10);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let began = Instant::now();
+            runtime.block_on(async {
+                while began.elapsed() < WHILE {
+                    attack.run(&attacker).await;
+                }
+            });
+        }
+    });
+    let (latency, memory) = tokio::join!(pair.talk(&stop), most_memory(&running.process, &stop));
+    attacking.join().expect("the attack went as it was to go");
+    (latency.expect("the session holds"), memory)
+}
+
+async fn most_memory(process: &Process, stop: &AtomicBool) -> u64 {
+    let mut most = 0;
+    while !stop.load(Relaxed) {
+        most = most.max(process.memory().unwrap());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    most
+}
+
+#[tokio::test]
+async fn whatever_somebody_tries_the_others_notice_nothing() {
+    let _alone = ALONE.lock().await;
+    raise_file_limit();
+    let running = Running::start();
+    let mut pair = Pair::new(&running.target()).await.unwrap();
+    pair.talk_for(WHILE).await.unwrap(); // Warm up.
+    let before = running.process.memory().unwrap();
+    let mut noticed = Vec::new();
+    for attack in Attack::ALL {
+        let mut is_noticed = true;
+        // What else the machine does is noticed as well, but not every time.
+        for _ in 0..TRIES {
+            let quiet = pair.talk_for(WHILE).await.unwrap();
+            let (loud, memory) = under(attack, &running, &mut pair).await;
+            let more = memory.saturating_sub(before);
+            println!("{attack:?}\n    quiet: {quiet}\n    loud:  {loud}\n    memory: {:+} KiB", more / 1024);
+            assert!(more < MEMORY, "{attack:?} takes {} MiB", more >> 20);
+            is_noticed = loud.p99() > UNNOTICED.max(2 * quiet.p99());
+            if !is_noticed {
+                break;
+            }
+        }
+        noticed.extend(is_noticed.then_some(attack));
+    }
+    assert!(noticed.is_empty(), "noticed: {noticed:?}");
+}
