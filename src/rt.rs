@@ -4,11 +4,13 @@
 
 use std::{
     future::Future,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 pub use async_std::channel::{Receiver, Sender, bounded as channel};
 use async_std::{future, task};
+use tokio::runtime::Handle;
 
 /// A running task; dropping it lets the task run on.
 pub type Task<T> = task::JoinHandle<T>;
@@ -17,23 +19,28 @@ pub type Task<T> = task::JoinHandle<T>;
 ///
 /// Errors: the system grants no thread or no event queue.
 pub fn run<T>(main: impl Future<Output = T>) -> std::io::Result<T> {
-    // One small reactor for sockets; async-std would otherwise start one with a thread for every core.
-    let reactor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let handle = reactor.handle().clone();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let driver = std::thread::Builder::new().name("reactor".into()).spawn(move || {
-        let _ = reactor.block_on(stopped);
-        // A name that is still being looked up must not keep the program.
-        reactor.shutdown_background();
-    })?;
-    let _entered = handle.enter();
+    let reactor = reactor()?;
+    let _entered = reactor.enter();
     async_global_executor::init_with_config(
         async_global_executor::GlobalExecutorConfig::default().with_min_threads(1).with_max_threads(1),
     );
-    let result = task::block_on(main);
-    drop(stop);
-    let _ = driver.join();
-    Ok(result)
+    Ok(task::block_on(main))
+}
+
+/// One small reactor for sockets; async-std would otherwise start one with a thread for every core.
+///
+/// Its thread lasts as long as the program: async-std keeps to the first reactor that it has met.
+fn reactor() -> std::io::Result<Handle> {
+    static REACTOR: Mutex<Option<Handle>> = Mutex::new(None);
+    let mut known = REACTOR.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(reactor) = &*known {
+        return Ok(reactor.clone());
+    }
+    let reactor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let handle = reactor.handle().clone();
+    std::thread::Builder::new().name("reactor".into()).spawn(move || reactor.block_on(std::future::pending::<()>()))?;
+    *known = Some(handle.clone());
+    Ok(handle)
 }
 
 /// Runs a task beside the others.

@@ -153,7 +153,7 @@ pub enum ServerError {
 pub struct Server {
     port: u16,
     urls: Urls,
-    authority: Option<LocalAuthority>,
+    authority: Option<Box<LocalAuthority>>,
     orders: Option<mpsc::UnboundedSender<Reload>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -168,7 +168,7 @@ impl Server {
         let (report, reported) = std::sync::mpsc::channel();
         let thread = run_in_thread(move || match Prepared::new(&options) {
             Ok(prepared) => {
-                let authority = prepared.certificate.authority();
+                let authority = prepared.certificate.authority().map(Box::new);
                 let _ = report.send(Ok((prepared.port, prepared.urls.clone(), authority))); // Whoever started it waits for this.
                 prepared.run(ordered);
             }
@@ -193,7 +193,7 @@ impl Server {
 
     /// The authority that other devices may be told to trust, if the certificate is of this machine's own making.
     pub fn authority(&self) -> Option<&LocalAuthority> {
-        self.authority.as_ref()
+        self.authority.as_deref()
     }
 
     /// Reads the certificate's files again, where it comes from files; if they are no good, the last one stays in use.
@@ -268,7 +268,12 @@ impl Prepared {
         };
         let network = addresses::reachable(&options.listen);
         let certificate = Certificate::new(&options.settings.tls, &options.state.join("server"), &network)?;
-        let urls = Urls::new(&options.listen, &network, port)?;
+        let mut urls = Urls::new(&options.listen, &network, port)?;
+        if let Tls::Acme { domains, .. } = &options.settings.tls {
+            // The certificate is for these, and their port 443 leads here, or there would be none.
+            let url = |name: &String| Url::parse(&format!("https://{name}/")).map_err(io::Error::other);
+            urls.network = domains.iter().map(url).collect::<Result<_, _>>()?;
+        }
         let settings = options.settings.clone();
         let ice = Ice::new(&settings)?;
         let mut secret = [0; 32];

@@ -18,7 +18,7 @@ const LINES = {
 export function stateOf({ line, paused, muted, count, members, own }) {
   if (line.kind === "refused") return `The server says: ${line.text}`;
   if (line.kind !== "joined") return LINES[line.kind];
-  if (count === 1) return paused ? "Nobody else is here yet. Paused." : "Nobody else is here yet.";
+  if (count === 1) return `${paused ? "Paused, and alone here." : "Alone here."} Give others the link.`;
   if (paused) return "Paused: nobody hears you, and you hear nobody.";
   if (!members.some(({ isUp }) => isUp)) return "Connecting …";
   if (!own.sound) return "You hear the others, and send no sound.";
@@ -151,7 +151,9 @@ export class RoomView {
     if (!meter) return;
     const bounded = Math.max(SILENCE, Math.min(0, level));
     attribute(meter, "aria-valuenow", `${Math.round(bounded)}`);
-    meter.style.setProperty("--level", `${(1 - bounded / SILENCE).toFixed(3)}`);
+    const share = (1 - bounded / SILENCE).toFixed(3);
+    meter.style.setProperty("--level", share);
+    this.tiles.get(uid).element.style.setProperty("--heard", share);
   }
 }
 

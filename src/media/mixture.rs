@@ -55,7 +55,8 @@ impl Mixture {
             .property("ignore-inactive-pads", true)
             .property("output-buffer-duration", BLOCK.nseconds())
             .property("min-upstream-latency", LATE.nseconds())
-            .property_from_str("start-time-selection", "set")
+            // Or it would make up for all the time since the pipeline began.
+            .property_from_str("start-time-selection", "first")
             .build()?;
         let volume = element("volume").build()?;
         let sink = match to {
@@ -73,10 +74,12 @@ impl Mixture {
             .property("force-live", true)
             .property("ignore-inactive-pads", true)
             .property("min-upstream-latency", PLAYOUT.nseconds())
-            .property_from_str("start-time-selection", "set")
+            .property_from_str("start-time-selection", "first")
             .property_from_str("background", "black")
             .build()?;
-        let size = filter(&format!("video/x-raw,width={width},height={height},framerate=30/1,pixel-aspect-ratio=1/1"))?;
+        let size = filter(&format!(
+            "video/x-raw,format=I420,width={width},height={height},framerate=30/1,pixel-aspect-ratio=1/1"
+        ))?;
         let screen =
             playback::parsed("queue max-size-buffers=2 leaky=downstream ! videoconvert ! autovideosink sync=false")?;
         let mixture = Self::assemble(pipeline, "window", &[mixer, size, screen.upcast()])?;
@@ -95,8 +98,7 @@ impl Mixture {
     }
 
     fn chain(&self) -> Chain {
-        let (sink, mixer) = (self.bin.clone().upcast(), self.mixer.clone());
-        Chain { sink: Some(sink), mixer: Some(mixer), entries: self.entries.clone(), ..Chain::default() }
+        Chain { sink: Some(self.bin.clone().upcast()), entries: self.entries.clone(), ..Chain::default() }
     }
 
     /// Adds what passes `raw`, which comes in at `entry`.

@@ -46,8 +46,6 @@ pub(super) struct Chain {
     pub(super) ready: Flag,
     /// Set once something has passed.
     pub(super) begun: Flag,
-    /// What puts several streams together, inside the sink; it counts its time from when it is opened.
-    pub(super) mixer: Option<gst::Element>,
     /// Where pictures come in that are to be whole once it is open.
     pub(super) entries: Entries,
 }
@@ -104,9 +102,6 @@ impl Device for Chain {
     fn open(&self, pipeline: &gst::Pipeline) -> Result<(), Unopened> {
         let Some(sink) = self.sink.as_ref().filter(|sink| sink.is_locked_state()) else { return Ok(()) };
         let entries = self.entries.hold();
-        if let Some(mixer) = &self.mixer {
-            mixer.set_property("start-time", pipeline.current_running_time().unwrap_or_default());
-        }
         gate::unlock(sink, pipeline)?;
         // It was not there when the pipeline's latency was told.
         let _ = pipeline.recalculate_latency();

@@ -195,6 +195,7 @@ fn who_leaves_is_told_at_once_and_its_connection_goes_soon() {
 fn a_member_that_only_lost_its_line_keeps_its_connection_until_the_next_stands() {
     let mut world = World::joined(&["1"]);
     let first = world.up("1");
+    world.take();
     world.line("ROOM_PEER_LEFT 1");
     world.pass(LEAVE_GRACE / 2);
     world.line("ROOM_PEER_JOINED 1");
@@ -234,6 +235,7 @@ fn a_lost_line_is_made_anew_and_the_connections_go_on_meanwhile() {
 fn who_does_not_come_back_is_forgotten() {
     let mut world = World::joined(&["1"]);
     let connection = world.up("1");
+    world.take();
     world.input(Input::SocketClosed);
     world.pass(Duration::from_secs(1));
     world.join(&[]);

@@ -3,7 +3,7 @@
 use futures_util::{FutureExt, pin_mut, select_biased};
 
 use super::{
-    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, notice, random_bytes, random_id, tell,
+    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, notice, random_bytes, random_id, tell,
     unix_now,
 };
 use crate::{
@@ -81,6 +81,7 @@ impl Caller {
         let session = Session::new(Setup { uid: uid.clone(), role, gate, seed });
         let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
         let media = Media::start(media::Options { far: Far::Stock, ..media }, media_sender)?;
+        ice::keep_asking(&home, &media);
         let (socket_sender, socket_events) = rt::channel(SOCKET_BACKLOG);
         let mut caller = Self {
             session,

@@ -13,7 +13,7 @@ use tokio::{
 pub use self::settings::{SettingsError, settings};
 use crate::{
     run::Error,
-    server::{self, LocalAuthority, Options, Server, ServerError, Urls},
+    server::{self, LocalAuthority, Options, Server, ServerError, Tls, Urls},
 };
 
 /// Runs the server until SIGINT or SIGTERM, and says on `out` where it listens.
@@ -26,10 +26,11 @@ pub fn serve(options: Options, out: &mut impl Write) -> Result<(), ServerError> 
         let _inside = runtime.enter();
         Signals::new()?
     };
+    let is_by_acme = matches!(options.settings.tls, Tls::Acme { .. });
     let server = Server::start(options)?;
     notify(&[NotifyState::Ready]);
     // A reader of ours that goes away is no reason to stop serving others.
-    let _ = announce(server.urls(), server.authority(), out);
+    let _ = announce(server.urls(), server.authority(), out).and_then(|()| finish(is_by_acme, out));
     while let Order::Reload = runtime.block_on(signals.next()) {
         reload(&server);
     }
@@ -128,6 +129,13 @@ fn announce(urls: &Urls, authority: Option<&LocalAuthority>, out: &mut impl Writ
             "Other devices warn of the certificate once, or not at all if you install \"{name}\" there, from"
         )?;
         writeln!(out, "  http://{host}:{port}/ca  (only if its SHA-256 fingerprint begins {print})")?;
+    }
+    Ok(())
+}
+
+fn finish(is_by_acme: bool, out: &mut impl Write) -> io::Result<()> {
+    if is_by_acme {
+        writeln!(out, "The certificate authority calls at port 443 of these names: it has to lead here.")?;
     }
     writeln!(out, "Press Ctrl-C to stop.")?;
     out.flush()

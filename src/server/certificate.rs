@@ -36,7 +36,7 @@ pub(super) const AUTHORITY_PATH: &str = "/ca";
 
 /// The certificate that is current, wherever it comes from.
 pub(super) enum Certificate {
-    Own(Own),
+    Own(Box<Own>),
     Files(Files),
     Acme(Acme),
 }
@@ -89,7 +89,7 @@ impl Certificate {
     pub(super) fn new(settings: &Tls, folder: &Path, network: &[IpAddr]) -> Result<Self, ServerError> {
         let folder = Folder::new(folder);
         Ok(match settings {
-            Tls::Own => Self::Own(Own::load_or_make(folder, network)?),
+            Tls::Own => Self::Own(Box::new(Own::load_or_make(folder, network)?)),
             Tls::Files { certificate, key } => Self::Files(Files::load(certificate, key)?),
             Tls::Acme { domains, contact, directory } => {
                 Self::Acme(Acme::new(folder, domains, contact.as_deref(), directory.as_deref())?)

@@ -9,13 +9,13 @@ import { after, before, test } from "node:test";
 import { Chrome } from "./harness/chrome.mjs";
 import { nativeAndNative, nativeAndPage, talk } from "./harness/pairs.mjs";
 import { Scene, freePort } from "./harness/scene.mjs";
-import { Turn } from "./harness/turn.mjs";
+import { Turn, missing } from "./harness/turn.mjs";
 
 let chrome;
 before(async () => (chrome = await Chrome.launch()));
 after(() => chrome.close());
 
-const limit = { timeout: 120_000 };
+const limit = { timeout: 120_000, skip: missing };
 /** Within what a person is told that the relay refuses, in milliseconds from the first unpausing. */
 const TOLD_LIMIT = 10_000;
 

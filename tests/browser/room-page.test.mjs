@@ -57,3 +57,35 @@ test("pages in a room are paused at first, then hear and see each other, and one
   await Promise.all(tabs.slice(1).map((tab) => amongst(tab, 1)));
   for (const tab of tabs.slice(1)) assert.deepEqual(tab.complaints, []);
 });
+
+test("a native, a page and a stock client are in one room, whoever comes first", limit, async (t) => {
+  const scene = new Scene(t, chrome);
+  const server = await scene.server();
+  const join = (name, hz) =>
+    scene.stock(name, ["--server", `ws://127.0.0.1:${server.port}/`, "--id", name, "--room", "tea", "--tone", `${hz}`]);
+  const [first, last] = [988, 1175];
+  const early = join("4001", first);
+  await early.wait("room");
+  const ends = { mic: `test:${NATIVE.hz}`, camera: "test:red" };
+  const options = { ...{ command: "room", what: "tea", server: server.origin, ends }, flags: ["--unpaused"] };
+  const native = await scene.native("native", options);
+  await native.wait("member", ({ state }) => state === "connected");
+  const tab = await enter(scene, server, "page", PAGE);
+  await tab.unpause();
+  const late = join("4002", last);
+
+  const hears = (tones) => {
+    const fits = ({ tones: heard }) =>
+      heard.length === tones.length && tones.every((hz) => heard.some((tone) => Math.abs(tone.hz - hz) < hz * 0.03));
+    return native.wait("tones", fits, { what: `of ${tones}`, within: 40_000 });
+  };
+  await Promise.all([
+    hears([first, last, PAGE.hz]),
+    ...[first, last, NATIVE.hz].map((hz) => tab.hears(hz)),
+    ...[NATIVE.hz, PAGE.hz, last].map((hz) => early.hears(hz)),
+    ...[NATIVE.hz, PAGE.hz, first].map((hz) => late.hears(hz)),
+  ]);
+  await late.kill();
+  await early.wait("left");
+  await amongst(tab, 2);
+});

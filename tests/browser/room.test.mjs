@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import fs from "node:fs";
+import path from "node:path";
 import { after, before, test } from "node:test";
 import { Chrome } from "./harness/chrome.mjs";
+import { Display, SoundServer, missing } from "./harness/desktop.mjs";
 import { Scene } from "./harness/scene.mjs";
 import { eventually } from "./harness/timeline.mjs";
 import { multiparty } from "./stock/multiparty.mjs";
@@ -113,6 +115,45 @@ test("a restarted server finds everybody back in the room, and nobody was unhear
     const longest = Math.max(...gaps);
     t.diagnostic(`${native.name}: the others were unheard for at most ${longest.toFixed(0)} ms`);
     assert.ok(longest < 3000, `${longest}`);
+  }
+});
+
+const absent = missing();
+const skip = absent.length > 0 && `NOT TRIED WITH REAL DEVICES: ${absent.join(", ")} is missing; scripts/test installs it`;
+
+test("with real devices: one microphone, one speaker and one window for all, and none of them while paused", { ...limit, skip }, async (t) => {
+  const scene = new Scene(t, chrome);
+  const server = await scene.server();
+  const sound = await SoundServer.start(path.join(scene.folder, "sound"), 660);
+  const display = await Display.start();
+  const loudspeaker = sound.listen();
+  scene.closers.push(
+    () => sound.stop(),
+    () => display.stop(),
+    () => loudspeaker.stop(),
+  );
+  const others = [await member(scene, server, "ada", { colour: "red" }), await member(scene, server, "ben", { colour: "green" })];
+  const own = { mic: null, camera: "test:blue", speaker: null, window: null };
+  const env = { ...sound.env, ...display.env };
+  const native = await scene.native("own", { command: "room", what: "tea", server: server.origin, ends: own, env });
+  const connected = () => native.all("member").filter(({ state }) => state === "connected").length === 2;
+  await eventually("two members", connected, { within });
+  const open = () => ({ ...sound.streams(native.pid), windows: display.windows() });
+  const closed = { recording: 0, playing: 0, windows: 0 };
+  const is = (wanted) => () => JSON.stringify(open()) === JSON.stringify(wanted);
+  assert.deepEqual(open(), closed);
+  assert.ok(loudspeaker.level(TONES.ada) < -60);
+  for (let round = 0; round < 2; round++) {
+    await native.unpause();
+    for (const hz of [TONES.ada, TONES.ben]) {
+      await eventually(`${hz} Hz at the loudspeaker`, () => loudspeaker.level(hz) > -30, { within });
+    }
+    const heard = ({ tones }) => tones.some(({ hz }) => Math.abs(hz - 660) < 10);
+    await Promise.all(others.map((other) => other.wait("tones", heard, { from: other.cursor, within })));
+    await eventually("one of each", is({ recording: 1, playing: 1, windows: 1 }), { within });
+    await native.pause();
+    await eventually("every device to be closed", is(closed), { within });
+    await eventually("silence at the loudspeaker", () => loudspeaker.level(TONES.ada) < -60, { within });
   }
 });
 

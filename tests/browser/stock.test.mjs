@@ -83,7 +83,7 @@ for (const role of ["offer", "request"]) {
   });
 }
 
-for (const args of [["--bundle", "none"], ["--bundle", "max-bundle", "--channel"]]) {
+for (const args of [["--bundle", "none"], ["--bundle", "none", "--fixed"], ["--bundle", "max-bundle", "--channel"]]) {
   test(`a stock GStreamer client (${args.join(" ")}) is called, and calls`, limit, async (t) => {
     const { call, stock } = await open(t);
     const called = stock("--id", "1001", ...args);

@@ -169,6 +169,8 @@ fn a_certificate_is_got_kept_and_used_and_until_then_nobody_is_served() {
     let (port, state) = (free_port(), tempfile::tempdir().unwrap());
     let authority = Authority::new(port);
     let first = serve(port, state.path(), &authority);
+    first.says(&format!("https://{NAME}/"), SOON);
+    first.says("calls at port 443", SOON);
     let refused = first.says("no new certificate", SOON);
     assert!(refused.contains(NAME) && refused.contains("443") && refused.contains("trying again in 15 s"), "{refused}");
     assert!(tls(port, NAME, authority.certificate.clone()).is_err());

@@ -7,7 +7,9 @@ mod acme;
 mod ca;
 mod find;
 mod log;
+mod room;
 mod scripts;
+mod serve;
 mod talk;
 
 use std::{

@@ -29,13 +29,22 @@ impl Line {
         Self::open_with_log(home, arguments, Stdio::piped())
     }
 
-    /// The same with standard error going there.
+    /// Another command that takes the same.
+    pub(super) fn run(home: &Home, command: &str, arguments: &[&str]) -> Self {
+        Self::run_with_log(home, command, arguments, Stdio::piped())
+    }
+
+    /// `twocan talk` with standard error going there.
     pub(super) fn open_with_log(home: &Home, arguments: &[&str], log: impl Into<Stdio>) -> Self {
+        Self::run_with_log(home, "talk", arguments, log)
+    }
+
+    fn run_with_log(home: &Home, command: &str, arguments: &[&str], log: impl Into<Stdio>) -> Self {
         let mut child = Command::new(assert_cmd::cargo::cargo_bin!("twocan"))
             .env_clear()
             .env("HOME", home.folder.path())
             .env("TWOCAN_STATE", home.state())
-            .args(["talk", "--json", "--address", "127.0.0.1"])
+            .args([command, "--json", "--address", "127.0.0.1"])
             .args(arguments)
             // Not what decides on the log.
             .env("RUST_LOG", "trace")
@@ -61,14 +70,18 @@ impl Line {
 
     /// The next event of this name whose fields are these.
     pub(super) fn wait(&mut self, name: &str, fields: Value) -> Value {
-        let until = Instant::now() + LIMIT;
-        let fits = |event: &Value| {
+        self.wait_for(&format!("{name} {fields}"), |event| {
             event["event"] == name && fields.as_object().unwrap().iter().all(|(key, value)| event[key] == *value)
-        };
+        })
+    }
+
+    /// The next event that fits.
+    pub(super) fn wait_for(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + LIMIT;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let event = self.events.recv_timeout(left);
-            let event = event.unwrap_or_else(|_| panic!("waited in vain for {name} {fields}; saw {:#?}", self.seen));
+            let event = event.unwrap_or_else(|_| panic!("waited in vain for {what}; saw {:#?}", self.seen));
             self.seen.push(event.clone());
             if fits(&event) {
                 return event;
@@ -78,6 +91,12 @@ impl Line {
 
     fn say(&mut self, command: Value) {
         writeln!(self.input.as_mut().unwrap(), "{command}").unwrap();
+    }
+
+    /// Sends it a signal.
+    pub(super) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
     pub(super) fn command(&mut self, name: &str) {
@@ -372,8 +391,7 @@ fn a_command_that_is_none_is_told_and_the_next_is_heard() {
 fn a_polite_end_comes_from_the_system_too() {
     let mut line = Line::local(&Home::new(), &["tim"]);
     line.wait("line", json!({ "state": "joined" }));
-    let pid = line.child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    line.signal("TERM");
     line.wait("ended", json!({}));
     assert_eq!(line.end().0, Some(0));
 }

@@ -1,10 +1,13 @@
 //! The program's own client against the server.
 
+use std::time::Duration;
+
 use twocan::{
     invite::Origin,
     rendezvous::Resume,
     rt,
-    socket::{Event, Socket},
+    server::Settings,
+    socket::{Event, Socket, SocketError},
 };
 
 use crate::{Running, SOON};
@@ -15,6 +18,7 @@ async fn next(events: &rt::Receiver<(u64, Event)>) -> (u64, String) {
     let shown = match event {
         Event::Open => "open".into(),
         Event::Line(line) => line,
+        Event::Closed(Some(SocketError::Restarts(back_in))) => back_in.to_string(),
         Event::Closed(error) => format!("closed {}", error.is_some()),
     };
     (number, shown)
@@ -42,6 +46,21 @@ fn the_next_connection_of_a_program_takes_over_from_its_last() {
         assert_eq!(next(&events).await, (3, "open".into()));
         stranger.send("HELLO a".into());
         assert_eq!(next(&events).await, (3, "ERROR peer uid taken".into()));
+    };
+    rt::run(course).unwrap();
+}
+
+#[test]
+fn the_program_hears_when_a_stopping_server_is_back() {
+    let running = Running::start_with(Settings { retry_after: Some(Duration::from_secs(7)), ..Settings::default() });
+    let origin: Origin = format!("http://localhost:{}", running.port()).parse().unwrap();
+    let course = async {
+        let (sender, events) = rt::channel(16);
+        let _socket = Socket::connect(&origin, &Resume::from_bits(1), 1, sender);
+        assert_eq!(next(&events).await, (1, "open".into()));
+        let stopping = std::thread::spawn(move || running.server.shutdown());
+        assert_eq!(next(&events).await, (1, "back in 7 s".into()));
+        stopping.join().unwrap();
     };
     rt::run(course).unwrap();
 }

@@ -8,12 +8,13 @@ use std::{
     time::Duration,
 };
 
+use tokio::net::TcpStream;
 use twocan::{
     run::serve::serve,
-    server::{Options, Server, ServerError, is_twocan},
+    server::{Limits, Options, Server, ServerError, Settings, is_twocan},
 };
 
-use crate::{Running, SOON, options, within};
+use crate::{Running, SOON, http::exchange, options, within};
 
 #[tokio::test]
 async fn a_stopping_server_says_goodbye_and_frees_its_port() {
@@ -25,6 +26,33 @@ async fn a_stopping_server_says_goodbye_and_frees_its_port() {
     stopping.join().unwrap();
     let again = Running { server: Server::start(options(&home, port)).unwrap(), home };
     again.registered("a").await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_to_come_back_says_when_and_lets_nobody_in_meanwhile() {
+    let limits = Limits { idle_ping: Duration::from_secs(600), ..Limits::default() };
+    let settings = Settings { retry_after: Some(Duration::from_secs(7)), limits, ..Settings::default() };
+    let running = Running::start_with(settings);
+    let mut client = running.registered("a").await;
+    // Somebody who takes nothing, so that the stop has to wait.
+    let (mut sender, _stuck) = running.session("sender", "stuck").await;
+    for _ in 0..17 {
+        sender.says(&"x".repeat(60_000)).await;
+    }
+    sender.has_heard_all().await;
+    let (port, home) = (running.port(), running.home);
+    let server = running.server;
+    let stopping = std::thread::spawn(move || server.shutdown());
+    within(SOON, "the goodbye", client.is_closed(1012, "back in 7 s")).await;
+    let request = format!(
+        "GET /ws HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close, upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    );
+    let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    let answer = exchange(tcp, request.as_bytes(), SOON).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "7"));
+    stopping.join().unwrap();
+    drop(home);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! `stock speak --server URL --id UID` with any of:
 //! `--call UID` (asks for a session and offers), `--request-offer` (with `--call`: has the other side offer),
 //! `--room ROOM` (audio only, the newcomer offers), `--bundle POLICY` (default none), `--channel` (a data channel),
-//! `--no-video`, `--no-audio`, `--tone HZ`, `--colour RRGGBB`, `--local` (media on the loopback only).
+//! `--no-video`, `--no-audio`, `--fixed` (answers under its own payload types, as old examples do), `--tone HZ`, `--colour RRGGBB`, `--local` (media on the loopback only).
 //! Each line out is JSON: what it said and heard. It quits over an `ERROR` and over JSON that it does not know.
 //! Without an argument it does nothing, so that it may be run among the other tests.
 
@@ -51,8 +51,10 @@ impl Wishes {
                 audio: !has("--no-audio"),
                 tone: value("--tone").map_or(440.0, |tone| tone.parse().expect("a frequency")),
                 opus: if room.is_some() { 96 } else { 97 },
+                vp8: 96,
                 colour: value("--colour").unwrap_or_else(|| "ff0000".into()),
                 local: has("--local"),
+                fixed: has("--fixed"),
             },
             room,
         }
@@ -175,7 +177,7 @@ impl Client {
             tell(&json!({ "event": "described", "from": from, "type": sdp["type"], "sdp": text }));
             match sdp["type"].as_str() {
                 Some("offer") => {
-                    let peer = Peer::new(from, &self.wishes.media, &self.out);
+                    let peer = Peer::new(from, &self.wishes.media.fitting(text), &self.out);
                     peer.answer(text);
                     self.peers.insert(from.to_owned(), peer);
                 }

@@ -9,16 +9,37 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::tell;
 
 /// What it sends, and how.
+#[derive(Clone)]
 pub(crate) struct Media {
     pub(crate) bundle: String,
     pub(crate) channel: bool,
     pub(crate) video: bool,
     pub(crate) audio: bool,
     pub(crate) tone: f64,
-    /// The payload type that stands for Opus, whatever others offer.
+    /// The payload types that stand for the codecs.
     pub(crate) opus: u8,
+    pub(crate) vp8: u8,
+    /// Whether it keeps to them, whatever is offered.
+    pub(crate) fixed: bool,
     pub(crate) colour: String,
     pub(crate) local: bool,
+}
+
+impl Media {
+    /// The same under the payload types of an offer.
+    pub(crate) fn fitting(&self, offer: &str) -> Self {
+        let number = |codec: &str| {
+            let maps = offer.lines().filter_map(|line| line.strip_prefix("a=rtpmap:")?.trim_end().split_once(' '));
+            let mut fitting = maps.filter(|(_, name)| name.to_ascii_lowercase().starts_with(codec));
+            fitting.next().and_then(|(number, _)| number.parse().ok())
+        };
+        let mut media = self.clone();
+        if !self.fixed {
+            media.opus = number("opus/48000").unwrap_or(self.opus);
+            media.vp8 = number("vp8/90000").unwrap_or(self.vp8);
+        }
+        media
+    }
 }
 
 /// A connection to one other.
@@ -37,8 +58,8 @@ impl Peer {
             text += &format!(
                 "videotestsrc is-live=true pattern=solid-color foreground-color=0xff{} ! videoconvert ! queue ! \
                  vp8enc deadline=1 keyframe-max-dist=2000 ! rtpvp8pay picture-id-mode=15-bit ! queue ! \
-                 application/x-rtp,media=video,encoding-name=VP8,payload=96 ! peer. ",
-                media.colour
+                 application/x-rtp,media=video,encoding-name=VP8,payload={} ! peer. ",
+                media.colour, media.vp8
             );
         }
         if media.audio {

@@ -133,6 +133,10 @@ fn whatever_a_description_says_the_payload_types_can_be_used() {
 
 /// A connection of test elements, and what it tells.
 fn peer() -> (Peer, Receiver<Event>) {
+    peer_for(Far::Twocan, Layout::OFFERED)
+}
+
+fn peer_for(far: Far, layout: Layout) -> (Peer, Receiver<Event>) {
     let ends = Ends {
         microphone: Some(Origin::Tone(440.0)),
         camera: Some(Origin::Picture(None)),
@@ -141,8 +145,8 @@ fn peer() -> (Peer, Receiver<Event>) {
     };
     let (sender, events) = rt::channel(1024);
     let passes = Passes { open: Flag::default(), microphone: Flag::default(), camera: Flag::default() };
-    let options = Options { address: Some([127, 0, 0, 1].into()), ..Options::default() };
-    (Peer::new(&options, &ends, &passes, &sender).expect("a peer"), events)
+    let options = Options { address: Some([127, 0, 0, 1].into()), far, ..Options::default() };
+    (Peer::laid_out(&options, layout, &ends, &passes, &sender).expect("a peer"), events)
 }
 
 /// What this side offers, and what says yes to all of it.
@@ -156,6 +160,74 @@ fn offer(peer: &Peer, events: &Receiver<Event>) -> (String, String) {
         }
     }
     panic!("no offer is told");
+}
+
+fn add_candidates(peer: &mut Peer, random: &mut fastrand::Rng) {
+    for _ in 0..3 {
+        let line = changed(random, "\ncandidate:1 1 udp 2113937151 127.0.0.1 9 typ host generation 0");
+        let m_line_index = [0, 1, 2, 7, u32::MAX][random.usize(..5)];
+        peer.add_candidate(&Candidate { candidate: line.trim().to_owned(), mid: None, m_line_index });
+    }
+}
+
+/// The head of a description, and its sections.
+fn taken_apart(text: &str) -> (String, Vec<String>) {
+    let mut parts = text.split("m=").map(str::to_owned);
+    let head = parts.next().expect("a head");
+    (head, parts.map(|part| format!("m={part}")).collect())
+}
+
+/// A description of any shape that stock peers have: some of the sections, in any order, bundled or not, going any way.
+fn reshaped(random: &mut fastrand::Rng, text: &str) -> String {
+    let (mut head, mut sections) = taken_apart(text);
+    random.shuffle(&mut sections);
+    sections.truncate(random.usize(1..=sections.len()));
+    let way = ["sendrecv", "sendonly", "recvonly", "inactive"][random.usize(..4)];
+    let mids = sections
+        .iter()
+        .filter_map(|section| Some(section.split("a=mid:").nth(1)?.split_whitespace().next()?.to_owned()));
+    let group = format!("a=group:BUNDLE {}", mids.collect::<Vec<_>>().join(" "));
+    let kept: Vec<&str> = head.lines().filter(|line| !line.starts_with("a=group")).collect();
+    head = kept.join("\n") + "\n" + &if random.bool() { format!("{group}\n") } else { String::new() };
+    let body = sections.concat();
+    head + &if random.bool() { body.replacen("a=sendrecv", &format!("a={way}"), 1) } else { body }
+}
+
+fn with_breaks(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\n', "\r\n")
+}
+
+#[test]
+fn whatever_a_stock_peer_says_a_connection_only_fails() {
+    gstreamer::init().expect("GStreamer");
+    let (seed, mut random) = random();
+    let _ = writeln!(io::stderr(), "SEED={seed}");
+    let mut answered = 0;
+    for number in 0..ANSWERED {
+        let damage = number % 3 != 0;
+        if number % 2 == 0 {
+            let mut text = with_breaks(&reshaped(&mut random, CHROMIUM));
+            if damage {
+                text = changed(&mut random, &text);
+            }
+            let Ok(sdp) = Sdp::try_from(text) else { continue };
+            let Ok(message) = parse(&sdp, Far::Stock) else { continue };
+            let (mut peer, _events) = peer_for(Far::Stock, layout(&message));
+            let outcome = peer.answer(&sdp);
+            answered += usize::from(outcome.is_ok());
+            assert!(damage || outcome.is_ok(), "{outcome:?}: {}", sdp.as_str());
+            add_candidates(&mut peer, &mut random);
+        } else {
+            let (mut peer, events) = peer_for(Far::Stock, Layout::OFFERED);
+            let (_, mut answer) = offer(&peer, &events);
+            if damage {
+                answer = changed(&mut random, &answer);
+            }
+            let _ = Sdp::try_from(answer).map(|sdp| peer.take_answer(&sdp));
+            add_candidates(&mut peer, &mut random);
+        }
+    }
+    assert!(answered > ANSWERED / 10, "SEED={seed}: only {answered} were answered");
 }
 
 #[test]
@@ -175,11 +247,7 @@ fn whatever_a_description_says_a_connection_only_fails() {
             let (_, answer) = offer(&peer, &events);
             let _ = Sdp::try_from(changed(&mut random, &answer)).map(|sdp| peer.take_answer(&sdp));
         }
-        for _ in 0..3 {
-            let line = changed(&mut random, "\ncandidate:1 1 udp 2113937151 127.0.0.1 9 typ host generation 0");
-            let m_line_index = [0, 1, 2, 7, u32::MAX][random.usize(..5)];
-            peer.add_candidate(&Candidate { candidate: line.trim().to_owned(), mid: None, m_line_index });
-        }
+        add_candidates(&mut peer, &mut random);
     }
     let (peer, _events) = peer();
     let sdp = Sdp::try_from(CHROMIUM.replace('\n', "\r\n")).expect("a description");

@@ -188,7 +188,14 @@ pub(super) fn unix(time: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, sync::Arc};
+
+    use rustls::{
+        RootCertStore,
+        client::{WebPkiServerVerifier, danger::ServerCertVerifier},
+        crypto::ring,
+        pki_types::{ServerName, UnixTime},
+    };
 
     use super::*;
 
@@ -221,6 +228,32 @@ mod tests {
         }
         for name in addresses::host_names() {
             assert!(authority.vouches_for(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn whoever_has_its_key_passes_for_nobody_on_the_internet() {
+        let authority = made(&tempfile::tempdir().unwrap(), &["203.0.113.5"]);
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der.clone()).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let client = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        for (name, is_believed) in [
+            ("box.local", true),
+            ("192.168.1.9", true),
+            ("203.0.113.5", true),
+            ("fd00::9", true),
+            ("example.org", false),
+            ("local.example.org", false),
+            ("203.0.113.6", false),
+            ("2001:db8::1", false),
+        ] {
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            let certificate = authority.sign(&params, &key).unwrap();
+            let server = ServerName::try_from(name).unwrap();
+            let believed = client.verify_server_cert(certificate.der(), &[], &server, &[], UnixTime::now());
+            assert_eq!(believed.is_ok(), is_believed, "{name}: {believed:?}");
         }
     }
 

@@ -175,10 +175,14 @@ fn chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateProblem
 
 fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, CertificateProblem> {
     let is_encrypted = text.windows(9).any(|part| part == b"ENCRYPTED");
-    PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
-        _ if is_encrypted => CertificateProblem::Encrypted,
-        pem::Error::NoItemsFound => CertificateProblem::NotAKey("no BEGIN PRIVATE KEY".into()),
-        error => CertificateProblem::NotAKey(error.to_string()),
+    PrivateKeyDer::from_pem_slice(text).map_err(|error| {
+        if is_encrypted {
+            CertificateProblem::Encrypted
+        } else if matches!(error, pem::Error::NoItemsFound) {
+            CertificateProblem::NotAKey("no BEGIN PRIVATE KEY".into())
+        } else {
+            CertificateProblem::NotAKey(error.to_string())
+        }
     })
 }
 

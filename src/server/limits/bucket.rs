@@ -57,7 +57,7 @@ mod tests {
             assert!(bucket.is_full(start));
             assert_eq!(at_once(&mut bucket, start, rate), 4 * rate as usize);
             assert!(!bucket.is_full(start));
-            let later = start + 1001 * MILLISECOND;
+            let later = start + 1000 * MILLISECOND;
             assert_eq!(at_once(&mut bucket, later, rate), rate as usize);
             assert!(bucket.is_full(later + 4001 * MILLISECOND));
             assert_eq!(

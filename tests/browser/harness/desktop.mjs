@@ -89,7 +89,8 @@ function strength(bytes, hz) {
 /** A display that nobody looks at. */
 export class Display {
   static async start() {
-    const args = ["-displayfd", "3", "-screen", "0", "1024x768x24", "-nolisten", "tcp"];
+    // It would begin anew, deaf for a moment, whenever the last window is closed.
+    const args = ["-noreset", "-displayfd", "3", "-screen", "0", "1024x768x24", "-nolisten", "tcp"];
     const child = start("Xvfb", args, { stdio: ["ignore", "ignore", "ignore", "pipe"] });
     const number = await new Promise((resolve, reject) => {
       child.stdio[3].once("data", (data) => resolve(`${data}`.trim()));

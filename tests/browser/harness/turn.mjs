@@ -8,6 +8,9 @@ import { eventually } from "./timeline.mjs";
 
 const EXECUTABLE = process.env.TURNSERVER ?? "/usr/bin/turnserver";
 
+/** Why tests with it cannot be run here; false if they can. */
+export const missing = fs.existsSync(EXECUTABLE) ? false : "SKIPPED: there is no coturn";
+
 export class Turn {
   /** Knows the passwords that are made with `secret`; what it keeps is in `folder`. */
   constructor({ port, folder, secret }) {
@@ -39,10 +42,11 @@ export class Turn {
     const answers = () =>
       new Promise((resolve) => {
         const socket = net.connect(this.port, "127.0.0.1");
-        socket.once("connect", () => resolve(true));
+        socket.once("connect", () => {
+          socket.destroy();
+          resolve(true);
+        });
         socket.once("error", () => resolve(false));
-        socket.once("close", () => {});
-        setTimeout(() => socket.destroy(), 500).unref();
       });
     return eventually("coturn to listen", answers);
   }
