@@ -57,6 +57,10 @@ pub enum Command {
     /// Whoever enters a room of the same name at the same server is in it; browsers come in by the link that is shown.
     /// A room is not sealed: whoever runs the server could listen in. Nothing is sent or played before you unpause.
     Room(Box<Room>),
+    /// Find somebody in a server's directory by name or login
+    ///
+    /// It lists who is connected there with the Workrooms protocol, the likeliest first; misspelt names are found too.
+    Find(Find),
     /// List the conversations: name, other side, last talked, where
     List(List),
     /// Give a conversation another name; the other side is not told
@@ -208,6 +212,26 @@ pub enum Window {
     Test,
     /// Nowhere
     None,
+}
+
+/// What `twocan find` takes.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  twocan find anna --server https://HOST:8443    who is called anna, or something like it
+  twocan find anna --json                        one JSON object a line, for scripts")]
+pub struct Find {
+    /// A name or login, or the beginning of one
+    #[arg(value_name = "TEXT")]
+    pub text: String,
+    /// Ask this server, rather than the one on this machine
+    #[arg(long, value_name = "URL")]
+    pub server: Option<Origin>,
+    /// Trust this certificate authority too, when a server is connected to
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `twocan list` takes.

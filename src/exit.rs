@@ -77,6 +77,10 @@ impl Exit {
                 Self::hinting(Kind::Input, "choose a short, plain name, such as tim")
             }
             Error::Unknown | Error::NotFound(_) => Self::hinting(Kind::Input, SEE_LIST),
+            Error::NobodyFound { .. } => Self::hinting(
+                Kind::Input,
+                "try another spelling, or less of the name; who is not connected is not found",
+            ),
             Error::NotConfirmed => Self::hinting(Kind::Usage, "add --yes"),
             Error::Which(_) => Self::hinting(Kind::Usage, "name one, as in: twocan talk NAME"),
             Error::OwnLink => Self::hinting(Kind::Input, "open your own side by its name, as `twocan list` shows it"),
@@ -267,6 +271,8 @@ mod tests {
         assert_means(NameError::TooLong, 3, "such as tim");
         assert_means(NameError::LikeId, 3, "26 letters");
         assert_means(Error::NotFound("tim".into()), 3, "twocan list");
+        let origin = "https://host".parse().unwrap();
+        assert_means(Error::NobodyFound { text: "tim".into(), origin }, 3, "spelling");
         assert_means(Error::Unknown, 3, "twocan list");
         assert_means(Error::OwnLink, 3, "by its name");
         assert_means(Error::PairedElsewhere, 3, "new conversation");

@@ -66,6 +66,7 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
         Some(Command::Talk(talk)) => rt::run(talk::talk(talk_options(*talk, &common, started)?))?,
         Some(Command::Call(call)) => rt::run(call::call(call_options(*call, &common, started)?))?,
         Some(Command::Room(room)) => rt::run(room::room(room_options(*room, &common, started)?))?,
+        Some(Command::Find(find)) => find_somebody(find, &common, out),
         Some(Command::List(list)) => {
             run::bookmarks::list(&bookmarks()?, if list.json { Format::Json } else { Format::Table }, now(), out)
         }
@@ -139,6 +140,19 @@ fn means(flags: cli::Means, common: &Common, started: Instant) -> Result<Means, 
     let host = server_options(flags.host, &config, common)?;
     let server = flags.server.or_else(|| config.server.clone().filter(|_| !is_host));
     Ok(Means { server, host, media: media_options(&flags.media, config)?, face, started })
+}
+
+fn find_somebody(find: cli::Find, common: &Common, out: &mut impl Write) -> Result<(), Error> {
+    let config = settings(common)?;
+    if let Some(authority) = find.ca.as_ref().or(config.ca.as_ref()) {
+        socket::trust_also(authority)?;
+    }
+    let server = match find.server.or(config.server) {
+        Some(server) => server,
+        None => format!("http://localhost:{}", config.port.unwrap_or(DEFAULT_PORT)).parse()?,
+    };
+    let format = if find.json { Format::Json } else { Format::Table };
+    rt::run(run::find::find(&server, &find.text, format, out))?
 }
 
 fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, Error> {

@@ -3,6 +3,7 @@
 pub mod bookmarks;
 pub mod call;
 pub mod devices;
+pub mod find;
 mod home;
 mod ice;
 pub mod room;
@@ -63,6 +64,14 @@ pub enum Error {
     /// No conversation goes by this name or id.
     #[error("there is no conversation \"{0}\"")]
     NotFound(String),
+    /// Nobody in the server's directory is called like this.
+    #[error("nobody at {origin} is called like \"{text}\"")]
+    NobodyFound {
+        /// What was searched for.
+        text: String,
+        /// Where.
+        origin: Origin,
+    },
     /// Nobody is there to be asked, and no `--yes`.
     #[error("forgetting deletes the keys, and nobody is there to confirm it")]
     NotConfirmed,

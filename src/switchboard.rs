@@ -173,7 +173,8 @@ impl Switchboard {
                 self.greet(now, from, text, timer);
             }
             Some(Connection::Waiting { said, .. }) => {
-                if said.keep(text).is_err() {
+                let kept = said.keep(text);
+                if kept.is_err() {
                     self.turn_away(from, Refusal::InvalidProtocol);
                 }
             }

@@ -1,5 +1,7 @@
 //! Who is found, in which order, and what it costs.
 
+#![allow(clippy::print_stdout, reason = "what a test has measured, and the seed that brings a failure about again")]
+
 use std::time::{Duration, Instant};
 
 use super::*;

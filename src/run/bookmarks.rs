@@ -162,10 +162,10 @@ fn ago(seconds: u64) -> String {
 }
 
 /// Columns as wide as their widest cell.
-fn table(rows: &[[String; 5]]) -> String {
+pub(super) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| rows.iter().map(|row| columns(&row[column])).max().unwrap_or_default();
-    let widths: [usize; 5] = std::array::from_fn(width);
-    let line = |row: &[String; 5]| {
+    let widths: [usize; COLUMNS] = std::array::from_fn(width);
+    let line = |row: &[String; COLUMNS]| {
         let cell = |(cell, width): (&String, usize)| format!("{cell}{}", " ".repeat(width - columns(cell)));
         row.iter().zip(widths).map(cell).collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };

@@ -138,7 +138,8 @@ impl Workrooms {
                 Err(fault) => self.refuse(from, &fault.to_string()),
             },
             Some(Client::Waiting(waiting)) => {
-                if waiting.said.keep(text).is_err() {
+                let kept = waiting.said.keep(text);
+                if kept.is_err() {
                     let holder = waiting.holder;
                     self.call_off(holder);
                     self.clients.insert(from, Client::Unregistered);

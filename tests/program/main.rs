@@ -5,6 +5,7 @@
 
 mod acme;
 mod ca;
+mod find;
 mod log;
 mod room;
 mod scripts;
