@@ -96,13 +96,21 @@ pub struct Talk {
 #[command(after_long_help = "Examples:
   twocan call 4711 --server https://HOST:8443    call who is registered there as 4711
   twocan call --as tim --server https://HOST     wait there for whoever calls tim
-  twocan call --as tim                           the same, at a server inside this program")]
+  twocan call --as tim                           the same, at a server inside this program
+  twocan call --find anna --server https://HOST  call who is called anna in the directory there
+  twocan call --listed Tim --server https://HOST be in the directory as Tim, and wait")]
 pub struct Call {
     /// Whom to call: what the other side is registered as; without it, wait for whoever calls
     pub uid: Option<PeerUid>,
     /// What to be registered as [default: a random number]
     #[arg(long = "as", value_name = "NAME")]
     pub name: Option<PeerUid>,
+    /// Call who is found by this name or login in the server's directory, where Workrooms clients are
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["uid", "name", "listed"])]
+    pub find: Option<String>,
+    /// Be in the server's directory under this name, and wait for whoever calls
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["uid", "name"])]
+    pub listed: Option<String>,
     /// Begin every call unpaused: what is said is heard as soon as it is connected
     #[arg(long)]
     pub unpaused: bool,

@@ -189,6 +189,7 @@ impl Exit {
     fn of_call(why: &Failure) -> Self {
         let hint = match why {
             Failure::NotFound => "check the name; the other side has to be at the same server (--server)",
+            Failure::Several(_) => "name one of them in full",
             Failure::Busy => "try again when its call is over",
             Failure::UidTaken => return Self::hinting(Kind::Input, "choose another name with --as"),
             Failure::Refused(_) => "check the name and the server",
@@ -326,14 +327,15 @@ mod tests {
 
     #[test]
     fn a_call_that_did_not_come_about_says_what_to_try() {
-        let no_call = |why| Error::NoCall { peer: "tim".parse().unwrap(), why };
+        let no_call = |why| Error::NoCall { name: "tim".into(), why };
         assert_means(no_call(Failure::NotFound), 9, "same server");
         assert_means(no_call(Failure::Busy), 9, "over");
+        assert_means(no_call(Failure::Several("Anna B., Anna C.".into())), 9, "in full");
         assert_means(no_call(Failure::Refused("x".into())), 9, "check");
         assert_means(no_call(Failure::ServerGone), 4, "server runs");
         assert_means(no_call(Failure::Ended(Ending::NoAnswer)), 9, "again");
         assert_means(no_call(Failure::Ended(Ending::Failed("x".into()))), 9, "--turn");
-        assert_means(Error::NotWaiting { uid: "tim".parse().unwrap(), why: Failure::UidTaken }, 3, "--as");
+        assert_means(Error::NotWaiting { name: "tim".into(), why: Failure::UidTaken }, 3, "--as");
     }
 
     #[test]

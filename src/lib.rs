@@ -33,6 +33,7 @@ pub mod conversation;
 pub mod directory;
 pub mod ids;
 pub mod invite;
+pub mod listed;
 pub mod negotiation;
 pub mod pairing;
 pub mod rendezvous;

@@ -20,7 +20,8 @@ use twocan::{
     run::{
         self, Error, Means,
         bookmarks::{Consent, Format},
-        call, room, talk,
+        call::{self, Who},
+        room, talk,
     },
     screen::Face,
     server::{self, DEFAULT_PORT},
@@ -113,7 +114,13 @@ fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<ta
 
 fn call_options(call: cli::Call, common: &Common, started: Instant) -> Result<call::Options, Error> {
     let gate = if call.unpaused { Gate::Open } else { Gate::Closed };
-    Ok(call::Options { peer: call.uid, name: call.name, gate, means: means(call.means, common, started)? })
+    let who = match (call.uid, call.find, call.listed) {
+        (Some(peer), ..) => Who::Peer(peer),
+        (_, Some(text), _) => Who::Found(text),
+        (.., Some(name)) => Who::Listed(name),
+        (None, None, None) => Who::Anybody,
+    };
+    Ok(call::Options { who, name: call.name, gate, means: means(call.means, common, started)? })
 }
 
 fn room_options(room: cli::Room, common: &Common, started: Instant) -> Result<room::Options, Error> {

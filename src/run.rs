@@ -17,7 +17,6 @@ use thiserror::Error;
 use crate::{
     bookmarks::{BookmarkError, NameError},
     config::{ConfigError, IceError},
-    ids::PeerUid,
     invite::{LinkError, Origin},
     media::{self, MediaError},
     rt,
@@ -106,18 +105,18 @@ pub enum Error {
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     /// A call came to nothing.
-    #[error("no call with {peer}: {why}")]
+    #[error("no call with {name}: {why}")]
     NoCall {
         /// Who was called.
-        peer: PeerUid,
+        name: String,
         /// Why.
         why: Failure,
     },
     /// Nobody can call this side.
-    #[error("cannot be called as {uid}: {why}")]
+    #[error("cannot be called as {name}: {why}")]
     NotWaiting {
         /// What it goes by.
-        uid: PeerUid,
+        name: String,
         /// Why.
         why: Failure,
     },

@@ -96,6 +96,8 @@ pub enum Event {
     Call(Phase, Option<Ending>),
     /// The server complains; nothing came of it.
     ServerError(String),
+    /// Who calls, or is called, in words.
+    Notice(String),
 }
 
 /// Why there was no call.
@@ -104,6 +106,9 @@ pub enum Failure {
     /// Nobody is registered under the uid that was called.
     #[error("nobody is registered under this name at the server")]
     NotFound,
+    /// These are found under this name, and none of them by exactly it.
+    #[error("several people are found: {0}")]
+    Several(String),
     /// The peer is in a session or room already.
     #[error("the other side is busy")]
     Busy,

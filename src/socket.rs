@@ -13,11 +13,13 @@ use tokio_tungstenite::{
     Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
     tungstenite::{self, Message, protocol::WebSocketConfig},
 };
+use url::Url;
 
 use crate::{
     invite::Origin,
     rendezvous::{BackIn, MESSAGE_LIMIT, Resume},
     rt::{self, Receiver, Sender},
+    workrooms,
 };
 
 pub use self::{
@@ -81,11 +83,24 @@ impl Socket {
     ///
     /// `resume` is the same for all connections of this program, so that the next takes over from the last at once.
     pub fn connect(server: &Origin, resume: &Resume, number: u64, events: Sender<(u64, Event)>) -> Self {
+        let mut url = server.socket();
+        url.set_query(Some(&resume.query()));
+        Self::connect_at(server, url, number, events)
+    }
+
+    /// As [`Self::connect`], to speak Workrooms: there a client shows who it is by the calls it names.
+    pub fn connect_workrooms(server: &Origin, number: u64, events: Sender<(u64, Event)>) -> Self {
+        let mut url = server.socket();
+        url.set_path(workrooms::PATH);
+        Self::connect_at(server, url, number, events)
+    }
+
+    fn connect_at(server: &Origin, url: Url, number: u64, events: Sender<(u64, Event)>) -> Self {
         let (lines, outbox) = rt::channel(OUTBOX);
-        let (server, resume) = (server.clone(), resume.clone());
+        let server = server.clone();
         let listener = Listener { number, events };
         let task = rt::spawn(async move {
-            let ended = match open(&server, &resume).await {
+            let ended = match open(&server, url).await {
                 Ok(stream) => {
                     listener.tell(Event::Open).await;
                     carry(stream, &outbox, &listener).await
@@ -122,14 +137,12 @@ impl Listener {
     }
 }
 
-async fn open(server: &Origin, resume: &Resume) -> Result<Stream, SocketError> {
+async fn open(server: &Origin, url: Url) -> Result<Stream, SocketError> {
     let config = WebSocketConfig::default()
         .read_buffer_size(4096)
         .write_buffer_size(0)
         .max_message_size(Some(2 * MESSAGE_LIMIT))
         .max_frame_size(Some(2 * MESSAGE_LIMIT));
-    let mut url = server.socket();
-    url.set_query(Some(&resume.query()));
     let connector = if url.scheme() == "wss" { Connector::Rustls(trust::tls(server)?) } else { Connector::Plain };
     // Lines are short and each one is waited for: none may linger in the kernel.
     let no_delay = true;

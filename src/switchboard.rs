@@ -48,6 +48,8 @@ pub struct Switchboard {
     timers: BTreeSet<(Instant, ConnectionId)>,
     /// By what the clients of some connections would take over from themselves.
     resumes: HashMap<ConnectionId, Resume>,
+    /// How many found their room full since this was asked last.
+    turned_away: u64,
     workrooms: Workrooms,
     outputs: VecDeque<Output>,
     /// How many pairs are in a session.
@@ -88,6 +90,7 @@ impl Switchboard {
             rooms: HashMap::new(),
             timers: BTreeSet::new(),
             resumes: HashMap::new(),
+            turned_away: 0,
             workrooms: Workrooms::new(limits, secret),
             outputs: VecDeque::new(),
             sessions: 0,
@@ -148,6 +151,11 @@ impl Switchboard {
     /// How much of everything there is.
     pub fn census(&self) -> Census {
         Census { rooms: self.rooms.len(), sessions: self.sessions, calls: self.workrooms.calls() }
+    }
+
+    /// How many found their room full since this was asked last.
+    pub fn take_turned_away(&mut self) -> u64 {
+        std::mem::take(&mut self.turned_away)
     }
 
     fn open(&mut self, now: Instant, id: ConnectionId, resume: Option<&Resume>) {
@@ -279,6 +287,7 @@ impl Switchboard {
         let room = match self.rooms.get_key_value(&room) {
             Some((room, members)) if members.len() >= self.limits.room => {
                 let name = room.to_string();
+                self.turned_away += 1;
                 return self.refuse(from, Refusal::RoomFull(&name));
             }
             Some((room, _)) => room.clone(),

@@ -23,7 +23,7 @@ pub(super) fn start(
     gate: gate::Handle,
     events: Sender<Event>,
 ) -> std::io::Result<(mpsc::SyncSender<Command>, JoinHandle<()>)> {
-    spawn(events.clone(), move |inbox| Ok(Worker::new(options, gate, events)?.run(inbox)))
+    spawn(events.clone(), move |inbox| Worker::new(options, gate, events).map(|worker| worker.run(inbox)))
 }
 
 struct Worker {

@@ -312,7 +312,6 @@ impl Peer {
             .ok_or_else(|| MediaError::Negotiation("no data channel".into()))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
     fn link_senders(&self) -> Result<(), MediaError> {
         self.set_payload_types(if self.far == Far::Stock { OFFERED_TO_STOCK } else { OFFERED });
         let sinks: Vec<_> =

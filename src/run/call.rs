@@ -1,10 +1,11 @@
-//! `twocan call`: a call with a WebRTC app of any make, by SESSION at a rendezvous server.
+//! `twocan call`: a call with a WebRTC app of any make, by SESSION at a rendezvous server, or by its directory.
+
+mod way;
 
 use futures_util::{FutureExt, pin_mut, select_biased};
 
 use super::{
-    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, notice, random_bytes, random_id, tell,
-    unix_now,
+    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, notice, random_id, tell, unix_now,
 };
 use crate::{
     call::Phase,
@@ -14,20 +15,40 @@ use crate::{
     rendezvous::Resume,
     rt,
     screen::{self, Command, Screen},
-    session::{Event, Input, Output, Role, Session, Setup},
+    session::{Event, Input, Output},
     socket::{self, Socket},
 };
+use way::Way;
 
 /// What `twocan call` was asked for.
 pub struct Options {
-    /// Whom to call; nothing to wait for whoever calls.
-    pub peer: Option<PeerUid>,
+    /// Whom to call, or to wait for.
+    pub who: Who,
     /// What to be registered as; nothing for a random number.
     pub name: Option<PeerUid>,
     /// How the gate stands at the beginning of every call.
     pub gate: Gate,
     /// Where to meet, with what, and how it is shown.
     pub means: Means,
+}
+
+/// Whom to call, or how to wait.
+#[derive(Debug, Clone)]
+pub enum Who {
+    /// Calls who is registered as this.
+    Peer(PeerUid),
+    /// Waits for whoever calls.
+    Anybody,
+    /// Calls who is found in the directory by this name or login.
+    Found(String),
+    /// Waits in the directory under this name.
+    Listed(String),
+}
+
+impl Who {
+    fn waits(&self) -> bool {
+        matches!(self, Self::Anybody | Self::Listed(_))
+    }
 }
 
 /// Calls, or waits for calls, until there is nothing more to do or its user quits.
@@ -39,9 +60,10 @@ pub async fn call(options: Options) -> Result<(), Error> {
 }
 
 struct Caller {
-    session: Session,
-    uid: PeerUid,
-    peer: Option<PeerUid>,
+    way: Way,
+    /// What the one goes by who is called, or who waits.
+    name: String,
+    waits: bool,
     gate: Gate,
     muted: tell::Muted,
     home: Home,
@@ -71,22 +93,20 @@ enum Wake {
 }
 
 impl Caller {
-    fn begin(Options { peer, name, gate, means }: Options) -> Result<Self, Error> {
+    fn begin(Options { who, name, gate, means }: Options) -> Result<Self, Error> {
         let Means { server, host, media, face, started } = means;
         let home = Home::open(server, &host)?;
         let screen = Screen::open(face, started)?;
-        let seed = u64::from_ne_bytes(random_bytes()?);
-        let uid = name.map_or_else(|| random_uid(seed), Ok)?;
-        let role = peer.clone().map_or(Role::Waits, Role::Calls);
-        let session = Session::new(Setup { uid: uid.clone(), role, gate, seed });
+        let waits = who.waits();
+        let (way, name) = Way::to(who, name, gate)?;
         let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
         let media = Media::start(media::Options { far: Far::Stock, ..media }, media_sender)?;
         ice::keep_asking(&home, &media);
         let (socket_sender, socket_events) = rt::channel(SOCKET_BACKLOG);
         let mut caller = Self {
-            session,
-            uid,
-            peer,
+            way,
+            name,
+            waits,
             gate,
             muted: tell::Muted::default(),
             home,
@@ -110,12 +130,12 @@ impl Caller {
     }
 
     fn introduce(&mut self) {
-        let name = self.peer.as_ref().unwrap_or(&self.uid).to_string();
+        let name = self.name.clone();
         let unix_ms = unix_now().as_secs_f64() * 1000.0;
         let started =
             screen::Event::Started { version: env!("CARGO_PKG_VERSION").into(), unix_ms, conversation: None, name };
         let server = screen::Event::Server { url: self.home.page().to_string(), embedded: self.home.is_here() };
-        let waiting = self.peer.is_none().then(|| screen::Event::Waiting { uid: self.uid.to_string() });
+        let waiting = self.waits.then(|| screen::Event::Waiting { uid: self.name.clone() });
         let told = [started, server, screen::Event::Unsealed].into_iter().chain(waiting);
         told.for_each(|event| self.screen.show(&event));
     }
@@ -128,7 +148,7 @@ impl Caller {
                 let command = self.screen.command().fuse();
                 let media = self.media_events.recv().fuse();
                 let socket = self.socket_events.recv().fuse();
-                let timer = rt::sleep_until(self.session.deadline()).fuse();
+                let timer = rt::sleep_until(self.way.deadline()).fuse();
                 pin_mut!(command, media, socket, timer);
                 // The user first: nothing that others say, however much, keeps this side from pausing or ending.
                 select_biased! {
@@ -224,15 +244,15 @@ impl Caller {
         if !self.was_joined {
             return Err(Error::Socket { origin, source });
         }
-        if self.peer.is_none() && !std::mem::replace(&mut self.outage_told, true) {
+        if self.waits && !std::mem::replace(&mut self.outage_told, true) {
             self.screen.show(&notice(format!("{origin}: {source}; trying again")));
         }
         Ok(())
     }
 
     fn handle(&mut self, input: Input) -> Result<(), Error> {
-        self.session.handle(rt::now(), input);
-        while let Some(output) = self.session.poll() {
+        self.way.handle(rt::now(), input);
+        while let Some(output) = self.way.poll() {
             self.carry_out(output)?;
         }
         Ok(())
@@ -253,10 +273,8 @@ impl Caller {
             Output::Event(event) => self.tell(event),
             Output::Over(None) => self.is_over = true,
             Output::Over(Some(why)) => {
-                return Err(match self.peer.clone() {
-                    Some(peer) => Error::NoCall { peer, why },
-                    None => Error::NotWaiting { uid: self.uid.clone(), why },
-                });
+                let name = self.name.clone();
+                return Err(if self.waits { Error::NotWaiting { name, why } } else { Error::NoCall { name, why } });
             }
         }
         Ok(())
@@ -266,7 +284,7 @@ impl Caller {
         self.home.revive();
         self.sockets += 1;
         let (origin, events) = (self.home.connect_origin(), self.socket_sender.clone());
-        self.socket = Some(Socket::connect(origin, &self.resume, self.sockets, events));
+        self.socket = Some(self.way.connect(origin, &self.resume, self.sockets, events));
     }
 
     fn tell(&mut self, event: Event) {
@@ -278,6 +296,7 @@ impl Caller {
                 tell::line(state)
             }
             Event::Gate(gate) => screen::Event::Paused { paused: gate == Gate::Closed },
+            Event::Notice(text) => notice(text),
             Event::ServerError(text) => notice(format!("the server says: {text}")),
             Event::Call(phase, ending) => {
                 let here = phase != Phase::Idle;
@@ -300,10 +319,4 @@ impl Caller {
         let _ = rt::timeout(CLOSE_LIMIT, rt::blocking(move || drop(media))).await;
         self.screen.show(&screen::Event::Ended);
     }
-}
-
-/// A number, as stock peers have it: some of them read nothing else.
-fn random_uid(seed: u64) -> Result<PeerUid, Error> {
-    let number = 1 + seed % 1_000_000_000;
-    number.to_string().parse().map_err(|_| Error::Unknown)
 }

@@ -243,6 +243,7 @@ impl State {
 
     /// Brings what the switchboard says into the outboxes; whoever's is full is closed to the switchboard.
     fn deliver(&mut self, metrics: &Metrics, relay: Option<Relay>) {
+        metrics.refused_often(Cause::RoomSize, self.switchboard.take_turned_away());
         while let Some(output) = self.switchboard.poll_output() {
             let (to, item) = match output {
                 Output::Send { to, text } => {

@@ -17,6 +17,7 @@ use super::{
     http::{self, Arrival, Transport},
     hub::Hub,
     limits::Refusal,
+    metrics::Cause,
     plain, spawn,
     stream::Patient,
     ticket::Ticket,
@@ -101,7 +102,7 @@ pub(super) async fn accept(listener: TcpListener, certificate: Arc<Certificate>,
                 let peer = plain(peer.ip());
                 // Whoever is not let in is not told either: one of too many.
                 let Some((ticket, refusal)) = hub.admit(peer) else { continue };
-                spawn(welcome(tcp, ticket, (peer, refusal), certificate.clone(), router.clone()));
+                spawn(welcome(tcp, ticket, (peer, refusal), certificate.clone(), (hub.clone(), router.clone())));
             }
             // The client's doing: it went away before it was taken in.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -121,7 +122,7 @@ async fn welcome(
     ticket: Ticket,
     (peer, refusal): (IpAddr, Option<Refusal>),
     certificate: Arc<Certificate>,
-    router: axum::Router,
+    (hub, router): (Arc<Hub>, axum::Router),
 ) {
     let mut first = [0];
     let Ok(Ok(1)) = tokio::time::timeout(HANDSHAKE_LIMIT, tcp.peek(&mut first)).await else { return };
@@ -133,10 +134,13 @@ async fn welcome(
     }
     let acceptor = TlsAcceptor::from(certificate.config(own.ip()));
     match tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => http::serve(stream, Arrival { peer, transport: Transport::Tls, refusal }, router).await,
+        Ok(Ok(stream)) => {
+            return http::serve(stream, Arrival { peer, transport: Transport::Tls, refusal }, router).await;
+        }
         Ok(Err(error)) => tracing::debug!(%error, "no TLS was agreed on"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
+    hub.metrics.refused(Cause::Tls);
 }
 
 /// Lets this process have as many files open as it may at all, and tells how many connections that is enough for.

@@ -162,7 +162,6 @@ impl Cause {
     }
 }
 
-#[allow(dead_code, reason = "the uses come one by one")]
 impl Metrics {
     /// A WebSocket stands.
     pub(super) fn connected(&self, spoken: Spoken) {
@@ -183,7 +182,12 @@ impl Metrics {
 
     /// Somebody was refused something.
     pub(super) fn refused(&self, cause: Cause) {
-        self.refusals[cause as usize].fetch_add(1, Relaxed);
+        self.refused_often(cause, 1);
+    }
+
+    /// So many were refused something.
+    pub(super) fn refused_often(&self, cause: Cause, times: u64) {
+        self.refusals[cause as usize].fetch_add(times, Relaxed);
     }
 
     /// How many were refused for this cause so far.

@@ -75,6 +75,7 @@ fn done(outputs: &[Output]) -> Vec<String> {
             Output::Gate(gate) => format!("gate {gate:?}"),
             Output::Event(Event::Call(phase, ending)) => format!("{phase:?} {ending:?}"),
             Output::Event(Event::ServerError(text)) => format!("server: {text}"),
+            Output::Event(Event::Notice(text)) => text.clone(),
             Output::Event(Event::Line(_) | Event::Gate(_)) => return None,
             Output::Over(failure) => format!("over {failure:?}"),
         })

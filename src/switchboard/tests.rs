@@ -433,8 +433,18 @@ fn nothing_is_kept_of_those_who_left() {
     for id in [3, 1, 2, 4] {
         board.input(id, Input::Closed);
     }
-    let Switchboard { connections, uids, rooms, timers, resumes, outputs, sessions, workrooms: _, limits: _ } =
-        &board.switchboard;
+    let Switchboard {
+        connections,
+        uids,
+        rooms,
+        timers,
+        resumes,
+        outputs,
+        sessions,
+        turned_away: _,
+        workrooms: _,
+        limits: _,
+    } = &board.switchboard;
     assert!(connections.is_empty() && uids.is_empty() && rooms.is_empty() && timers.is_empty());
     assert!(resumes.is_empty() && outputs.is_empty() && *sessions == 0);
 }

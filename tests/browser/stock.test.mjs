@@ -164,3 +164,25 @@ test("why there is no call is said in a line, with a hint", limit, async (t) => 
   const [taken, name] = await ended(await call(null, { uid: "1001" }));
   assert.deepEqual([taken, /somebody else is registered/.test(name), /--as/.test(name)], [3, true, true], name);
 });
+
+test("who is listed in the directory is found by name and called, though misspelt", limit, async (t) => {
+  const { scene, server } = await open(t);
+  const native = (name, flags, ends = {}) =>
+    scene.native(name, {
+      ...{ command: "call", what: null, port: null, server: server.origin, ends },
+      flags: [...flags, "--unpaused"],
+    });
+  const listed = await native("listed", ["--listed", "Björk Ångström"]);
+  await waiting(listed);
+  const other = { mic: `test:${OTHER.hz}`, camera: "test:green" };
+  for (const search of ["bjork", "Bjork Angstrum"]) {
+    const from = listed.cursor;
+    const calls = await native("finds", ["--find", search], other);
+    await Promise.all([listed.takesIn(OTHER, { from }), calls.takesIn(NATIVE)]);
+    assert.equal((await calls.quit()).code, 0, calls.errors);
+    await listed.until("the end of the call", (now) => now.call === "idle");
+    assert.equal(listed.all("call", from).at(-1).reason, "far_hung_up");
+  }
+  const nobody = await native("finds", ["--find", "zzz"], other);
+  assert.equal((await nobody.exited).code, 9, nobody.errors);
+});

@@ -69,3 +69,22 @@ fn a_room_says_that_it_is_not_sealed_and_under_which_number_one_is_in_it() {
     line.command("quit");
     line.wait("ended", json!({}));
 }
+
+#[test]
+fn a_member_that_stalls_holds_up_nobody_and_is_heard_again_when_it_goes_on() {
+    let homes: Vec<Home> = (0..3).map(|_| Home::new()).collect();
+    let mut first = member(&homes[0], &["--listen", "127.0.0.1", "--port", "0"], TONES[0]);
+    let server = first.wait("server", json!({ "embedded": true }))["url"].as_str().unwrap().to_owned();
+    let mut second = member(&homes[1], &["--server", &server], TONES[1]);
+    let mut third = member(&homes[2], &["--server", &server], TONES[2]);
+    for line in [&mut first, &mut second, &mut third] {
+        line.command("unpause");
+    }
+    hears(&mut first, &[TONES[1], TONES[2]]);
+    third.signal("STOP");
+    // Ten times in a row: it is not a gap that is heard.
+    (0..10).for_each(|_| hears(&mut first, &[TONES[1]]));
+    hears(&mut second, &[TONES[0]]);
+    third.signal("CONT");
+    hears(&mut first, &[TONES[1], TONES[2]]);
+}

@@ -154,6 +154,8 @@ fn nobody_holds_a_second_signal_up() {
     for _ in 0..17 {
         sender.write_all(&bulk).unwrap();
     }
+    sender.write_all(&[0x89, 0x80, 0, 0, 0, 0]).unwrap();
+    assert_eq!(frame(&mut sender).0, 0x8a, "the answer to a ping: all of it was heard");
     service.signal("-TERM");
     assert_eq!(service.told(), "READY=1");
     assert_eq!(service.told(), "STOPPING=1");

@@ -93,6 +93,12 @@ impl Line {
         writeln!(self.input.as_mut().unwrap(), "{command}").unwrap();
     }
 
+    /// Sends it a signal.
+    pub(super) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
     pub(super) fn command(&mut self, name: &str) {
         self.say(json!({ "v": 1, "cmd": name }));
     }
@@ -385,8 +391,7 @@ fn a_command_that_is_none_is_told_and_the_next_is_heard() {
 fn a_polite_end_comes_from_the_system_too() {
     let mut line = Line::local(&Home::new(), &["tim"]);
     line.wait("line", json!({ "state": "joined" }));
-    let pid = line.child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    line.signal("TERM");
     line.wait("ended", json!({}));
     assert_eq!(line.end().0, Some(0));
 }

