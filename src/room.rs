@@ -247,7 +247,7 @@ impl Room {
     }
 
     fn said(&mut self, now: Instant, from: &PeerUid, text: &str) {
-        let taken = self.members.values().filter(|member| member.is_on()).count();
+        let taken = self.members.values().filter(|member| member.is_talking()).count();
         let has_room = !self.is_full && taken < ROOM_LIMIT - 1;
         if let Some(member) = self.members.get_mut(from) {
             member.said(now, text, has_room);

@@ -222,9 +222,14 @@ impl Member {
         !self.attempts.is_empty()
     }
 
+    /// Whether it is in the room with a connection, or one in the making: who has left takes nobody's place.
+    pub(super) fn is_talking(&self) -> bool {
+        self.is_on() && self.gone.is_none()
+    }
+
     /// Whether this one has a place in the room, as far as this side is concerned.
     pub(super) fn has_place(&self) -> bool {
-        self.is_on() || (self.gone.is_none() && !self.is_too_many)
+        self.gone.is_none() && (self.is_on() || !self.is_too_many)
     }
 
     pub(super) fn is_ahead(&self) -> bool {

@@ -286,6 +286,12 @@ fn the_ninth_is_connected_to_nobody_until_one_leaves_and_both_sides_say_so() {
     assert_eq!(offers.count(), 7);
 
     let mut eighth = World::joined(&there[..7]);
+    // Connected to all of them, of whom one is kept for a while after it has left.
+    for (at, (connection, _)) in eighth.media().into_iter().enumerate() {
+        eighth.input(Input::Media(connection.clone(), MediaEvent::Described(SdpType::Offer, sdp())));
+        eighth.says(there[at], &Message::Description(SdpType::Answer, sdp()));
+        eighth.input(Input::Media(connection, MediaEvent::Connected));
+    }
     eighth.take();
     eighth.line("ROOM_PEER_JOINED 9");
     assert_eq!(eighth.events(), [is("9", MemberState::TooMany)]);

