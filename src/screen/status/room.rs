@@ -146,9 +146,9 @@ mod tests {
         let said = |events: &[Event]| status(events).headline().text;
         let unpaused = Event::Paused { paused: false };
         assert_eq!(said(&[]), "paused and ready — waiting for others");
-        assert_eq!(said(&[unpaused.clone()]), "waiting for others");
+        assert_eq!(said(std::slice::from_ref(&unpaused)), "waiting for others");
         let one = member("1", MemberState::Connected);
-        assert_eq!(said(&[one.clone()]), "paused — press space to talk");
+        assert_eq!(said(std::slice::from_ref(&one)), "paused — press space to talk");
         assert_eq!(said(&[unpaused.clone(), one.clone()]), "talking with one other");
         assert_eq!(said(&[unpaused, one, member("2", MemberState::Connected)]), "talking with 2 others");
     }
