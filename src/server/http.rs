@@ -180,6 +180,7 @@ fn come_later(refusal: Refusal) -> Response {
     let (status, why) = match refusal.cause {
         Cause::AddressConnections => (StatusCode::TOO_MANY_REQUESTS, "Too many connections from this address.\n"),
         Cause::AddressRate => (StatusCode::TOO_MANY_REQUESTS, "Too many connections at once from this address.\n"),
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the door knows no other cause")]
         _ => (StatusCode::SERVICE_UNAVAILABLE, "The server is full.\n"),
     };
     let seconds = HeaderValue::from(refusal.retry_after.as_secs() + 1);

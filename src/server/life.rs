@@ -87,7 +87,7 @@ impl Patience {
     fn idle_of(self, number: u64) -> u32 {
         let idle = ticks(self.idle);
         // The golden ratio: numbers that follow each other are spread evenly.
-        let spread = (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * u64::from(idle / JITTER) >> 32;
+        let spread = ((number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * u64::from(idle / JITTER)) >> 32;
         idle.saturating_sub(u32::try_from(spread).unwrap_or_default()).max(1)
     }
 }

@@ -144,7 +144,7 @@ pub(super) fn raise_file_limit() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         limit.current = limit.maximum;
-        if let Err(error) = setrlimit(Resource::Nofile, limit.clone()) {
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
             tracing::warn!(%error, "the limit for open files could not be raised");
             limit = getrlimit(Resource::Nofile);
         }
