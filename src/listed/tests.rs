@@ -124,7 +124,7 @@ fn a_call_outlives_its_line_and_is_named_when_that_is_back() {
     bench.line(INBOUND);
     let said = bench.give(Input::SocketClosed);
     assert!(!said.iter().any(|output| matches!(output, Output::Media(..) | Output::Over(_))), "{said:?}");
-    bench.now += Duration::from_millis(400);
+    bench.now += Duration::from_millis(600);
     assert!(bench.give(Input::Deadline).contains(&Output::Connect));
     let said = sent(&bench.give(Input::SocketOpen));
     assert!(said[0].contains(r#""callid":"c""#), "{said:?}");

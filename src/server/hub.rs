@@ -160,6 +160,7 @@ impl Hub {
         }
         if looked < LOOK {
             *last = ConnectionId(0);
+            self.entrance.sweep(now);
         }
         for id in gone {
             self.metrics.refused(Cause::PongTimeout);

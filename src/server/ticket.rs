@@ -3,6 +3,7 @@
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use super::{
@@ -42,6 +43,11 @@ impl Entrance {
                 None
             }
         }
+    }
+
+    /// Forgets what is over; to be called now and then.
+    pub(super) fn sweep(&self, now: Instant) {
+        self.lock().sweep(now);
     }
 
     fn lock(&self) -> MutexGuard<'_, Door> {

@@ -108,6 +108,7 @@ fn carry(upgraded: Upgraded, seat: Seat) {
 
 /// What is said over one WebSocket, to its end. Written by hand: of an `async fn` each connection would keep copies of
 /// what it moves.
+#[expect(clippy::large_enum_variant, reason = "it is the large one that there are many of")]
 enum Conversation<S> {
     Open(Line<S>),
     /// In a box, for it would make every open one larger.

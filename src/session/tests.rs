@@ -150,7 +150,7 @@ fn who_waits_answers_and_waits_again_paused() {
 fn who_waits_comes_back_to_a_server_that_was_gone_even_if_it_still_holds_the_last_line() {
     let mut bench = Bench::waiting();
     assert_eq!(done(&bench.give(Input::SocketClosed)), [""; 0]);
-    assert_eq!(done(&bench.wait(Duration::from_millis(300))), ["connect"]);
+    assert_eq!(done(&bench.wait(Duration::from_millis(600))), ["connect"]);
     bench.give(Input::SocketOpen);
     assert_eq!(done(&bench.line("ERROR peer uid taken")), ["disconnect"]);
     assert_eq!(done(&bench.wait(Duration::from_secs(2))), ["connect"]);

@@ -17,8 +17,9 @@ use crate::{
     raise_file_limit,
 };
 
-/// Whatever takes no longer than this counts as unnoticed: machines that run tests have other things to do.
-const UNNOTICED: Duration = Duration::from_millis(25);
+/// Whatever takes no longer than this counts as unnoticed: machines that run tests have other things to do, and a server
+/// that is not optimised takes half a millisecond for each of a hundred connections that come at once.
+const UNNOTICED: Duration = Duration::from_millis(if cfg!(debug_assertions) { 150 } else { 25 });
 
 /// How much more memory the server may take while it is attacked, in bytes.
 const MEMORY: u64 = 96 << 20;

@@ -22,6 +22,9 @@ const PAIRS: usize = 50;
 /// How long a relayed message is, in bytes.
 const MESSAGE: usize = 300;
 
+/// Within how long a server that looks after itself now and then has done so.
+const LOOKED_AFTER: Duration = Duration::from_secs(10);
+
 /// Figures by what they measure, unit included.
 pub(crate) type Figures = BTreeMap<&'static str, f64>;
 
@@ -60,6 +63,7 @@ pub(crate) async fn measure(process: &Process, target: &Target, size: &Size) -> 
     let began = Instant::now();
     churn(target, size.clients).await?;
     figures.insert("connected, registered and dropped, s", began.elapsed().as_secs_f64());
+    tokio::time::sleep(LOOKED_AFTER).await;
     let after = process.settled_memory().await?;
     figures.insert("memory when all have gone, of that alone, %", 100.0 * after as f64 / before as f64);
     Ok(figures)
