@@ -54,7 +54,7 @@ impl Service {
     /// What the service manager is told next.
     fn told(&self) -> String {
         let mut told = [0; 256];
-        let length = self.manager.recv(&mut told).expect("a notice");
+        let length = self.manager.recv(&mut told).unwrap();
         String::from_utf8_lossy(&told[..length]).trim_end().to_owned()
     }
 
