@@ -60,8 +60,8 @@ export class RoomView {
   draw(model) {
     const { room, paused, muted, camera, notice, line, counts, members } = model;
     const connected = members.filter(({ how }) => how === "up").length;
-    set(document.body.dataset, { line: line.kind, paused: `${paused}` });
-    set(document.body.dataset, { members: `${counts.talking}`, waiting: `${counts.waiting}`, connected: `${connected}` });
+    set(document.body.dataset, { line: line.kind, paused: `${paused}`, connected: `${connected}` });
+    set(document.body.dataset, { members: `${counts.talking}`, waiting: `${counts.waiting}` });
     set(document, { title: `${paused ? "" : "● "}${room} · twocan` });
     text("room-name", room);
     text("people", peopleOf(counts));

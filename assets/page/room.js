@@ -256,7 +256,8 @@ class RoomPage {
     const { room, paused, muted, camera, notice, roster } = this;
     const { line, isFull, complaint, counts } = roster;
     const hasTile = (member) => isOn(member) || (member.isHere && !member.isTooMany && !isFull);
-    const members = [...roster.members.values()].filter(hasTile).map((member) => ({ uid: member.uid, how: howIs(member, line) }));
+    const shown = [...roster.members.values()].filter(hasTile);
+    const members = shown.map((member) => ({ uid: member.uid, how: howIs(member, line) }));
     const own = { sound: this.capture.tracks.audio !== null, picture: this.capture.tracks.video !== null };
     this.view.draw({ room, paused, muted, camera, notice, line, isFull, complaint, counts, members, own });
   }

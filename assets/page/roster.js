@@ -278,7 +278,9 @@ export class Roster {
   failed(now, member, id) {
     this.drop(member, member.next?.id === id ? "next" : "up");
     if (!member.isHere && !member.up) this.members.delete(member.uid);
-    if (!member.isHere || !member.isAhead || isOn(member) || member.tries >= TRIES) return;
+    // Without a line there is nobody to offer to; once it is back, everybody is offered to.
+    if (this.line.kind !== "joined" || !member.isHere || !member.isAhead) return;
+    if (isOn(member) || member.tries >= TRIES) return;
     member.retryAt = now + RETRY_AFTER * 2 ** member.tries++ * (0.75 + 0.5 * this.random());
   }
 

@@ -108,7 +108,7 @@ function crossing(meddler) {
 }
 
 for (const [uid, who] of [["0", "native"], ["z", "page"]]) {
-  test(`of the offers of a native and a page that cross the ${who}'s stands, if its uid is the greater`, limit, async (t) => {
+  test(`of the offers of a native and a page that cross the ${who}'s stands, as of the greater uid`, limit, async (t) => {
     const scene = new Scene(t, chrome);
     const server = await scene.server();
     const meddler = await Meddler.start(server.origin);

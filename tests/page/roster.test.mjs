@@ -14,7 +14,8 @@ const numbers = (first, count) => Array.from({ length: count }, (_, at) => `${fi
 /** A roster, and what it wants done, in words. */
 function bench(uid = "5") {
   const told = [];
-  const roster = new Roster({ uid, room: "tea", random: () => 0.5, number: () => "77", told: (output) => told.push(output) });
+  const chance = { random: () => 0.5, number: () => "77" };
+  const roster = new Roster({ uid, room: "tea", ...chance, told: (output) => told.push(output) });
   const give = (now, input) => {
     told.length = 0;
     roster.handle(now, input);
@@ -151,6 +152,15 @@ test("a connection that fails is tried again by who came later, six times, each 
   assert.equal(roster.members.get("1").retryAt, null);
 });
 
+test("a connection that fails without the server is made anew when it is back", () => {
+  const { talk, give, media, enter, roster } = bench();
+  talk("1");
+  give(0, { type: "closed" });
+  assert.deepEqual(media(0, 1, "failed"), ["close 1 1"]);
+  assert.deepEqual(give(roster.deadline(), { type: "deadline" }), ["connect"]);
+  assert.deepEqual(enter("1", 5000), ["offer 2 1"]);
+});
+
 test("who makes a new offer is answered as long as connections come of it", () => {
   const { talk, says, media } = bench();
   talk("1");
@@ -273,7 +283,8 @@ test("who is taken over by another tab stays away, paused", () => {
 test("what nobody understands changes nothing", () => {
   const { enter, line, roster } = bench();
   enter("1");
-  for (const text of ["", "x", "ROOM_PEER_MSG", "ROOM_PEER_MSG 1 {", 'ROOM_PEER_MSG 1 {"a":1}', "ERROR no", "HELLO", "ROOM_OK 9"]) {
+  const said = ["", "x", "ROOM_PEER_MSG", "ROOM_PEER_MSG 1 {", 'ROOM_PEER_MSG 1 {"a":1}', "ERROR no", "HELLO", "ROOM_OK 9"];
+  for (const text of said) {
     assert.deepEqual(line(0, text), [], text);
   }
   assert.equal(roster.counts.talking, 2);
