@@ -34,7 +34,7 @@ use said::Said;
 use workrooms::Workrooms;
 
 pub use limits::{HELLO_LIMIT, HOLDER_LIMIT, Limits, ROOM_LIMIT};
-pub use traffic::{Census, CloseCode, ConnectionId, Dialect, Input, Output};
+pub use traffic::{Census, Closing, ConnectionId, Dialect, Input, Output};
 
 /// The state of all connections; see the module.
 #[derive(Debug)]
@@ -111,11 +111,11 @@ impl Switchboard {
             }
             Input::Binary => {
                 self.show_life(from);
-                self.dismiss(from, CloseCode::Protocol, "invalid protocol");
+                self.dismiss(from, Closing::Protocol);
             }
             Input::TooLarge => {
                 self.show_life(from);
-                self.dismiss(from, CloseCode::TooLarge, "message too large");
+                self.dismiss(from, Closing::TooLarge);
             }
             Input::Frame => self.show_life(from),
             Input::Closed => self.forget(from),
@@ -129,8 +129,8 @@ impl Switchboard {
         {
             self.timers.pop_first();
             match self.connections.get(&id) {
-                Some(Connection::Unregistered { .. }) => self.dismiss(id, CloseCode::Protocol, "hello timeout"),
-                Some(Connection::Registered { .. }) => self.dismiss(id, CloseCode::Away, "no sign of life"),
+                Some(Connection::Unregistered { .. }) => self.dismiss(id, Closing::HelloTimeout),
+                Some(Connection::Registered { .. }) => self.dismiss(id, Closing::NoSignOfLife),
                 Some(Connection::Waiting { .. }) | None => {}
             }
         }
@@ -229,7 +229,7 @@ impl Switchboard {
     fn take_over(&mut self, holder: ConnectionId, newcomer: ConnectionId, uid: PeerUid) {
         // Whoever else is waiting for the uid waits in vain.
         self.show_life(holder);
-        self.dismiss(holder, CloseCode::Away, "taken over");
+        self.dismiss(holder, Closing::TakenOver);
         self.register(newcomer, Arc::new(uid));
     }
 
@@ -358,7 +358,7 @@ impl Switchboard {
                     Place::Session(other) => {
                         // The other's place still names this one, which is gone when that is looked at.
                         self.sessions -= usize::from(self.connections.contains_key(&other));
-                        self.dismiss(other, CloseCode::Normal, "");
+                        self.dismiss(other, Closing::PartnerGone);
                     }
                     Place::Room(room) => self.leave(id, &uid, &room),
                 }
@@ -407,14 +407,13 @@ impl Switchboard {
     fn turn_away(&mut self, id: ConnectionId, refusal: Refusal<'_>) {
         self.refuse(id, refusal);
         let about_uid = matches!(refusal, Refusal::InvalidPeerUid | Refusal::PeerUidTaken);
-        let reason = if about_uid { "invalid peer uid" } else { "invalid protocol" };
-        self.dismiss(id, CloseCode::Protocol, reason);
+        self.dismiss(id, if about_uid { Closing::BadUid } else { Closing::Protocol });
     }
 
     /// Closes a connection and forgets it; does nothing where it is forgotten already.
-    fn dismiss(&mut self, id: ConnectionId, code: CloseCode, reason: &'static str) {
+    fn dismiss(&mut self, id: ConnectionId, why: Closing) {
         if self.connections.contains_key(&id) {
-            self.outputs.push_back(Output::Close { to: id, code, reason });
+            self.outputs.push_back(Output::Close { to: id, why });
             self.forget(id);
         }
     }

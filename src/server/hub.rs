@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::{
     Settings,
+    http::Guest,
     life::{Duty, Patience, Tick},
     limits::{Bucket, Door, Refusal},
     links::Shelf,
@@ -65,6 +66,8 @@ pub(super) struct Seat {
     rate: Bucket,
     /// What the hub has to say to the connection.
     pub(super) outbox: Arc<Outbox>,
+    /// Whom a proxy speaks for, so that they count.
+    _guest: Option<Guest>,
 }
 
 impl Hub {
@@ -90,7 +93,7 @@ impl Hub {
     }
 
     /// Takes a new WebSocket in.
-    pub(super) fn open(self: &Arc<Self>, dialect: Dialect<'_>) -> Seat {
+    pub(super) fn open(self: &Arc<Self>, dialect: Dialect<'_>, guest: Option<Guest>) -> Seat {
         let now = now();
         let outbox = Arc::new(Outbox::new(self.settings.limits.waiting, self.tick(now)));
         let id = {
@@ -106,7 +109,7 @@ impl Hub {
         let spoken = Spoken::from(&dialect);
         self.metrics.connected(spoken);
         self.handle(now, id, Input::Opened(dialect));
-        Seat { hub: self.clone(), id, spoken, rate: Bucket::new(now), outbox }
+        Seat { hub: self.clone(), id, spoken, rate: Bucket::new(now), outbox, _guest: guest }
     }
 
     fn handle(&self, now: Instant, id: ConnectionId, input: Input<'_>) {
@@ -135,10 +138,14 @@ impl Hub {
         }
     }
 
-    /// Asks whoever is silent for a sign of life, and gives up whoever shows none, for ever.
+    /// Asks whoever is silent for a sign of life, and gives up whoever shows none; ends only by a defect.
     pub(super) async fn keep_alive(&self) {
         let mut last = ConnectionId(0);
         loop {
+            if self.state.is_poisoned() {
+                // Who is where cannot be trusted any more: better to end, and be started again.
+                return tracing::error!("a connection's task had panicked; the server ends");
+            }
             let pause = self.look_after_some(&mut last);
             tokio::time::sleep(pause).await;
         }
@@ -252,9 +259,9 @@ impl State {
                     (to, Item::Text { text, came })
                 }
                 Output::Ping { to } => (to, Item::Ping),
-                Output::Close { to, code, reason } => {
-                    Cause::of_close(reason).into_iter().for_each(|cause| metrics.refused(cause));
-                    (to, Item::Close(code.into(), reason.into()))
+                Output::Close { to, why } => {
+                    Cause::of(why).into_iter().for_each(|cause| metrics.refused(cause));
+                    (to, Item::Close(why.code(), why.text().into()))
                 }
             };
             if let Some(outbox) = self.outboxes.get(&to)

@@ -74,12 +74,12 @@ pub(super) async fn leave(
 }
 
 fn refuse(no_room: NoRoom) -> Response {
-    let (why, wait) = match no_room {
-        NoRoom::Full(wait) => ("There is no room for another link just now.\n", wait),
-        NoRoom::TooMany(wait) => ("This address has too many links that wait.\n", wait),
+    let (status, why, wait) = match no_room {
+        NoRoom::Full(wait) => (StatusCode::SERVICE_UNAVAILABLE, "There is no room for another link just now.\n", wait),
+        NoRoom::TooMany(wait) => (StatusCode::TOO_MANY_REQUESTS, "This address has too many links that wait.\n", wait),
     };
     let seconds = wait.as_secs_f64().ceil().to_string();
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, seconds)], why).into_response()
+    (status, [(header::RETRY_AFTER, seconds)], why).into_response()
 }
 
 /// The whole ticket, if it is neither too long nor too slow.
@@ -106,7 +106,7 @@ pub(super) async fn take(State(hub): State<Arc<Hub>>, Path(id): Path<String>, re
         let id = id.parse::<LinkId>().ok();
         if request.method() == Method::HEAD { look(&hub.links, id) } else { hand_out(&hub.links, id) }
     };
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
     response
 }
 

@@ -30,6 +30,7 @@ use tokio_tungstenite::{
 };
 
 use super::{
+    http::Guest,
     hub::{Hub, Seat, TooFast},
     now,
     outbox::Item,
@@ -75,11 +76,12 @@ pub(super) fn upgrade(request: Request, hub: Arc<Hub>) -> Response {
     };
     let speaks_workrooms = workrooms::is_path(request.uri().path());
     let resume = request.uri().query().and_then(Resume::from_query);
+    let guest = request.extensions().get::<Guest>().cloned();
     let upgraded = hyper::upgrade::on(request);
     spawn(async move {
         match upgraded.await {
-            Ok(upgraded) if speaks_workrooms => carry(upgraded, hub.open(Dialect::Workrooms)),
-            Ok(upgraded) => carry(upgraded, hub.open(Dialect::Rendezvous(resume.as_ref()))),
+            Ok(upgraded) if speaks_workrooms => carry(upgraded, hub.open(Dialect::Workrooms, guest)),
+            Ok(upgraded) => carry(upgraded, hub.open(Dialect::Rendezvous(resume.as_ref()), guest)),
             Err(error) => tracing::debug!(%error, "a connection broke before it was a WebSocket"),
         }
     });

@@ -10,7 +10,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{Challenge, CloseCode, ConnectionId, Input, Limits, Output, said::Said};
+use super::{Challenge, Closing, ConnectionId, Input, Limits, Output, said::Said};
 use crate::{
     directory::Directory,
     ids::{Callid, Sessionid},
@@ -67,6 +67,8 @@ struct Member {
     profiles: Profiles,
     /// The oldest first.
     calls: Vec<Call>,
+    /// Those of them that others placed, and to which it has not said anything yet.
+    unanswered: Vec<Callid>,
     challenge: Option<Challenge>,
 }
 
@@ -106,8 +108,8 @@ impl Workrooms {
         match input {
             Input::Opened(_) | Input::Frame => {}
             Input::Text(text) => self.hear(now, from, text),
-            Input::Binary => self.dismiss(now, from, CloseCode::Protocol, "invalid protocol"),
-            Input::TooLarge => self.dismiss(now, from, CloseCode::TooLarge, "message too large"),
+            Input::Binary => self.dismiss(now, from, Closing::Protocol),
+            Input::TooLarge => self.dismiss(now, from, Closing::TooLarge),
             Input::Closed => self.forget(now, from),
         }
     }
@@ -117,7 +119,7 @@ impl Workrooms {
             && until <= now
         {
             self.timers.pop_first();
-            self.dismiss(now, holder, CloseCode::Away, "no sign of life");
+            self.dismiss(now, holder, Closing::NoSignOfLife);
         }
     }
 
@@ -178,7 +180,7 @@ impl Workrooms {
             Some(&holder) if calls.iter().any(|call| self.is_live(holder, call)) => {
                 // Whoever else is waiting for the sessionid waits in vain.
                 self.show_life(holder);
-                self.dismiss(now, holder, CloseCode::Away, "taken over");
+                self.dismiss(now, holder, Closing::TakenOver);
                 self.admit(id, session, calls);
             }
             Some(&holder) => self.challenge(now, holder, id, calls),
@@ -187,7 +189,13 @@ impl Workrooms {
 
     fn admit(&mut self, id: ConnectionId, session: Sessionid, calls: Vec<Call>) {
         self.sessions.insert(session.clone(), id);
-        let member = Member { session, profiles: Profiles::default(), calls: Vec::new(), challenge: None };
+        let member = Member {
+            session,
+            profiles: Profiles::default(),
+            calls: Vec::new(),
+            unanswered: Vec::new(),
+            challenge: None,
+        };
         self.clients.insert(id, Client::Registered(Box::new(member)));
         self.restore(id, calls);
     }
@@ -242,14 +250,13 @@ impl Workrooms {
         let Some(&other) = self.sessions.get(to) else {
             return self.refuse(from, &format!("no client '{to}' is here"));
         };
-        for side in [from, other] {
-            self.make_room(side);
-        }
-        let (Some(caller), Some(callee)) = (self.member(from), self.member(other)) else { return };
-        let shared = caller.calls.iter().filter(|call| call.other(&caller.session) == Some(to)).count();
-        if shared >= PAIR_LIMIT || caller.calls.len() >= CALL_LIMIT || callee.calls.len() >= CALL_LIMIT {
+        let is_too_many = self.calls_with(from, to) >= PAIR_LIMIT
+            || !(self.makes_room(from) || self.lets_go_of_halves(from))
+            || !self.makes_room(other);
+        if is_too_many {
             return self.refuse(from, &format!("too many calls to have another with '{to}'"));
         }
+        let (Some(caller), Some(callee)) = (self.member(from), self.member(other)) else { return };
         let call = Call { callid: callid(&self.secret, self.placed), from: caller.session.clone(), to: to.clone() };
         let outbound = Placed { call: call.clone(), profiles: callee.profiles.clone() };
         let inbound = Placed { call: call.clone(), profiles: caller.profiles.clone() };
@@ -258,19 +265,46 @@ impl Workrooms {
         for side in [from, other] {
             if let Some(member) = self.member_mut(side) {
                 member.hold(call.clone());
+                if side != from {
+                    member.unanswered.push(call.callid.clone());
+                }
             }
         }
         self.send(from, &ServerEvent::OutboundCall(outbound));
         self.send(other, &ServerEvent::InboundCall(inbound));
     }
 
-    /// Lets go of calls that the other side does not hold, once somebody holds as many as may be.
-    fn make_room(&mut self, id: ConnectionId) {
-        let Some(member) = self.member(id).filter(|member| member.calls.len() >= CALL_LIMIT) else { return };
-        let calls = member.calls.iter().filter(|call| self.is_live(id, call)).cloned().collect();
+    /// How many calls the client holds that are with `other`.
+    fn calls_with(&self, id: ConnectionId, other: &Sessionid) -> usize {
+        let with =
+            |member: &Member| member.calls.iter().filter(|call| call.other(&member.session) == Some(other)).count();
+        self.member(id).map_or(0, with)
+    }
+
+    /// Lets go of the calls that the other side does not hold, for one who wants another; tells whether there were any.
+    fn lets_go_of_halves(&mut self, id: ConnectionId) -> bool {
+        let Some(member) = self.member(id) else { return false };
+        let halves: Vec<_> = member.calls.iter().filter(|call| !self.is_live(id, call)).cloned().collect();
         if let Some(member) = self.member_mut(id) {
-            member.calls = calls;
+            halves.iter().for_each(|call| member.let_go(call));
         }
+        !halves.is_empty()
+    }
+
+    /// Whether the client may hold another call, perhaps by ending one that it never answered: so strangers' calls keep
+    /// nobody from calling and being called. The oldest goes, of whoever has placed the most of them.
+    fn makes_room(&mut self, id: ConnectionId) -> bool {
+        let Some(member) = self.member(id) else { return false };
+        if member.calls.len() < CALL_LIMIT {
+            return true;
+        }
+        let unanswered = member.calls.iter().filter(|call| member.unanswered.contains(&call.callid));
+        let of_same = |call: &Call| unanswered.clone().filter(|other| other.from == call.from).count();
+        // From the back, for the last of several maxima is taken.
+        let oldest = unanswered.clone().collect::<Vec<_>>().into_iter().rev().max_by_key(|call| of_same(call));
+        let Some(callid) = oldest.map(|call| call.callid.clone()) else { return false };
+        self.hang_up(id, &[callid]);
+        true
     }
 
     /// Whether that client and the other side of the call both hold it.
@@ -286,6 +320,8 @@ impl Workrooms {
     }
 
     fn relay(&mut self, from: ConnectionId, signal: Signal) {
+        let Some(member) = self.member_mut(from) else { return };
+        member.unanswered.retain(|callid| *callid != signal.callid);
         let Some(member) = self.member(from) else { return };
         let call = member.calls.iter().find(|call| call.callid == signal.callid);
         match call.and_then(|call| self.other_side(&member.session, call)) {
@@ -305,7 +341,7 @@ impl Workrooms {
             self.live -= usize::from(other.is_some());
             for side in [Some(from), other.filter(|other| *other != from)].into_iter().flatten() {
                 if let Some(member) = self.member_mut(side) {
-                    member.calls.retain(|held| *held != call);
+                    member.let_go(&call);
                 }
                 match told.iter_mut().find(|(id, _)| *id == side) {
                     Some((_, calls)) => calls.push(ended.clone()),
@@ -354,9 +390,9 @@ impl Workrooms {
     }
 
     /// Closes a connection and forgets it; does nothing where it is forgotten already.
-    fn dismiss(&mut self, now: Instant, id: ConnectionId, code: CloseCode, reason: &'static str) {
+    fn dismiss(&mut self, now: Instant, id: ConnectionId, why: Closing) {
         if self.has(id) {
-            self.outputs.push_back(Output::Close { to: id, code, reason });
+            self.outputs.push_back(Output::Close { to: id, why });
             self.forget(now, id);
         }
     }
@@ -393,6 +429,11 @@ impl Member {
             self.calls.push(call);
         }
         holds
+    }
+
+    fn let_go(&mut self, call: &Call) {
+        self.calls.retain(|held| held != call);
+        self.unanswered.retain(|callid| *callid != call.callid);
     }
 }
 

@@ -323,11 +323,11 @@ mod tests {
     #[test]
     fn a_certificate_gives_way_to_another_only() {
         let mut asking = Asking { names: "a".into(), retry: RETRY, told_of_folder: false, has_certificate: false };
-        let unreadable = || Err(EventError::CertCacheLoad(io::Error::other("damaged")));
-        assert!(asking.takes_over(None) && asking.takes_over(Some(&unreadable())), "there is nothing to lose");
+        let unreadable: Event = Err(EventError::CertCacheLoad(io::Error::other("damaged")));
+        assert!(asking.takes_over(None) && asking.takes_over(Some(&unreadable)), "there is nothing to lose");
         asking.tell(Ok(EventOk::DeployedNewCert));
         asking.tell(Err(EventError::CertCacheStore(io::Error::other("full"))));
-        assert!(!asking.takes_over(None) && !asking.takes_over(Some(&unreadable())));
+        assert!(!asking.takes_over(None) && !asking.takes_over(Some(&unreadable)));
         assert!(!asking.takes_over(Some(&Ok(EventOk::AccountCacheStore))));
         assert!(asking.takes_over(Some(&Ok(EventOk::DeployedCachedCert))));
     }
