@@ -2,7 +2,10 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -21,8 +24,17 @@ use tower_service::Service;
 use url::{Host, Url};
 
 use super::{
-    SERVER_HEADER, certificate::AUTHORITY_PATH, figures, hub::Hub, limits::Refusal, links, metrics::Cause, origin,
-    page, proxy, settings::Origins, ticket::Ticket, websocket,
+    SERVER_HEADER,
+    certificate::AUTHORITY_PATH,
+    figures,
+    hub::Hub,
+    limits::{LINK_COST, REQUEST_COST, Refusal},
+    links,
+    metrics::Cause,
+    origin, page, proxy,
+    settings::Origins,
+    ticket::Ticket,
+    websocket,
 };
 use crate::rendezvous::BackIn;
 
@@ -62,12 +74,15 @@ pub(super) struct Guest(#[expect(dead_code, reason = "counts for as long as it i
 /// What a proxy is told of whoever would not be answered at all if they came without it.
 const TOO_MANY: Refusal = Refusal { cause: Cause::AddressRate, retry_after: Duration::from_secs(10) };
 
-/// Serves one connection until it ends or is handed to a WebSocket.
-pub(super) async fn serve<S>(stream: S, arrival: Arrival, router: Router)
+/// Serves one connection until it ends or is handed to a WebSocket; an error is what is no request, or not in time.
+pub(super) async fn serve<S>(stream: S, arrival: Arrival, router: Router) -> Result<(), Cause>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let has_asked = Arc::new(AtomicBool::new(false));
+    let asks = has_asked.clone();
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        asks.store(true, Relaxed);
         request.extensions_mut().insert(arrival);
         router.clone().call(request)
     });
@@ -79,9 +94,11 @@ where
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
         .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "an HTTP connection broke");
-    }
+    let Err(error) = served else { return Ok(()) };
+    tracing::debug!(%error, "an HTTP connection broke");
+    // To be silent after an answer is nobody's fault.
+    let is_refused = error.is_parse() || error.is_timeout() && !has_asked.load(Relaxed);
+    if is_refused { Err(Cause::Request) } else { Ok(()) }
 }
 
 /// Everything the server answers to; `more` are the paths of its parts.
@@ -170,6 +187,9 @@ async fn admit(State(hub): State<Arc<Hub>>, mut request: Request, next: Next) ->
     if let Some(refusal) = arrival.refusal {
         return come_later(refusal);
     }
+    if let Err(refusal) = hub.ask(arrival.peer, cost(request.uri().path())) {
+        return come_later(refusal);
+    }
     let refuse = |cause, response: Response| {
         hub.metrics.refused(cause);
         response
@@ -182,7 +202,7 @@ async fn admit(State(hub): State<Arc<Hub>>, mut request: Request, next: Next) ->
             response
         }
         Admission::Socket if hub.is_closing() => refuse(Cause::Stopping, stopping(hub.settings.retry_after)),
-        Admission::Socket => websocket::upgrade(request, hub),
+        Admission::Socket => websocket::upgrade(request, hub, arrival.peer),
         Admission::ToHttps => to_https(&request),
         Admission::PlainSocketRefused => {
             let why = "From another machine, use wss:// instead of ws://.\n";
@@ -204,6 +224,11 @@ async fn admit(State(hub): State<Arc<Hub>>, mut request: Request, next: Next) ->
     }
 }
 
+/// What a request counts as, in messages of the address.
+fn cost(path: &str) -> u32 {
+    if path == "/s" || path.starts_with("/s/") { LINK_COST } else { REQUEST_COST }
+}
+
 /// Whoever wants a socket while the server stops is told when to come again.
 fn stopping(retry_after: Option<Duration>) -> Response {
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, "The server stops.\n").into_response();
@@ -218,6 +243,8 @@ fn come_later(refusal: Refusal) -> Response {
         (StatusCode::TOO_MANY_REQUESTS, "Too many connections from this address.\n")
     } else if refusal.cause == Cause::AddressRate {
         (StatusCode::TOO_MANY_REQUESTS, "Too many connections at once from this address.\n")
+    } else if refusal.cause == Cause::AddressMessages {
+        (StatusCode::TOO_MANY_REQUESTS, "Too many requests from this address.\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "The server is full.\n")
     };

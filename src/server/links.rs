@@ -52,7 +52,10 @@ pub(super) async fn leave(
     }
     let ticket = match receive(request.into_body()).await {
         Ok(ticket) => ticket,
-        Err(refusal) => return refusal.into_response(),
+        Err(refusal) => {
+            hub.metrics.refused(Cause::Request);
+            return refusal.into_response();
+        }
     };
     // Drawn before the lock: with 2^40 ids, the second is there for form's sake.
     let mut draws = [[0; 5]; 2];

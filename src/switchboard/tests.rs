@@ -83,7 +83,7 @@ impl Board {
 
 fn shown(output: &Output) -> String {
     match output {
-        Output::Send { to, text } => format!("{}: {text}", to.0),
+        Output::Send { to, text, .. } => format!("{}: {text}", to.0),
         Output::Ping { to } => format!("{} ping", to.0),
         Output::Close { to, why } => format!("{} close {} {}", to.0, why.code(), why.text()).trim_end().to_owned(),
     }
