@@ -436,6 +436,7 @@ fn nothing_is_kept_of_those_who_left() {
         uids,
         rooms,
         timers,
+        claims,
         resumes,
         outputs,
         sessions,
@@ -444,5 +445,6 @@ fn nothing_is_kept_of_those_who_left() {
         limits: _,
     } = &board.switchboard;
     assert!(connections.is_empty() && uids.is_empty() && rooms.is_empty() && timers.is_empty());
+    assert!(claims.first().is_none());
     assert!(resumes.is_empty() && outputs.is_empty() && *sessions == 0);
 }

@@ -4,21 +4,18 @@
 //! client can claim whatever calls it likes, and reaches nobody who does not hold the same.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
-    time::Instant,
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
 };
 
-use sha2::{Digest, Sha256};
-
-use super::{Challenge, Closing, ConnectionId, Input, Limits, Output, said::Said};
+use super::{Claimed, Claims, Closing, ConnectionId, Input, Output, said::Said};
 use crate::{
     directory::Directory,
     ids::{Callid, Sessionid},
-    workrooms::{CALL_LIMIT, Call, ClientEvent, Ended, Found, Placed, Profiles, ServerEvent, Signal},
+    workrooms::{CALL_LIMIT, Call, ClientEvent, Found, Profiles, ServerEvent},
 };
 
-/// How many calls the same two may hold with each other, so that one cannot fill up what the other may hold: 16.
-const PAIR_LIMIT: usize = 16;
+mod calls;
 
 /// How many are found at most.
 const FOUND_LIMIT: usize = 10;
@@ -29,12 +26,10 @@ const REGISTER_FIRST: &str = "register first";
 /// The state of all connections of Workrooms clients.
 #[derive(Debug)]
 pub(super) struct Workrooms {
-    limits: Limits,
     clients: HashMap<ConnectionId, Client>,
     sessions: HashMap<Sessionid, ConnectionId>,
     directory: Directory<ConnectionId>,
-    /// When which holder's time to show life runs out.
-    timers: BTreeSet<(Instant, ConnectionId)>,
+    claims: Claims,
     secret: [u8; 32],
     /// How many calls were ever placed.
     placed: u64,
@@ -71,17 +66,15 @@ struct Member {
     calls: Vec<Call>,
     /// Those of them that others placed, and to which it has not said anything yet.
     unanswered: Vec<Callid>,
-    challenge: Option<Challenge>,
 }
 
 impl Workrooms {
-    pub(super) fn new(limits: Limits, secret: [u8; 32]) -> Self {
+    pub(super) fn new(patience: Duration, secret: [u8; 32]) -> Self {
         Self {
-            limits,
             clients: HashMap::new(),
             sessions: HashMap::new(),
             directory: Directory::default(),
-            timers: BTreeSet::new(),
+            claims: Claims::new(patience),
             secret,
             placed: 0,
             live: 0,
@@ -122,16 +115,15 @@ impl Workrooms {
     }
 
     pub(super) fn handle_deadline(&mut self, now: Instant) {
-        while let Some(&(until, holder)) = self.timers.first()
+        while let Some((until, holder)) = self.claims.first()
             && until <= now
         {
-            self.timers.pop_first();
             self.dismiss(now, holder, Closing::NoSignOfLife);
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|&(until, _)| until)
+        self.claims.first().map(|(until, _)| until)
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Output> {
@@ -150,7 +142,7 @@ impl Workrooms {
                 let kept = waiting.said.keep(text);
                 if kept.is_err() {
                     let holder = waiting.holder;
-                    self.call_off(holder);
+                    self.claims.end(holder);
                     self.clients.insert(from, Client::Unregistered);
                     self.refuse(from, "too much is said before the sessionid is free");
                 }
@@ -196,13 +188,7 @@ impl Workrooms {
 
     fn admit(&mut self, id: ConnectionId, session: Sessionid, calls: Vec<Call>) {
         self.sessions.insert(session.clone(), id);
-        let member = Member {
-            session,
-            profiles: Profiles::default(),
-            calls: Vec::new(),
-            unanswered: Vec::new(),
-            challenge: None,
-        };
+        let member = Member { session, profiles: Profiles::default(), calls: Vec::new(), unanswered: Vec::new() };
         self.clients.insert(id, Client::Registered(Box::new(member)));
         self.restore(id, calls);
     }
@@ -218,22 +204,19 @@ impl Workrooms {
 
     /// Asks the holder for a sign of life; the newcomer waits for what comes of it.
     fn challenge(&mut self, now: Instant, holder: ConnectionId, newcomer: ConnectionId, calls: Vec<Call>) {
-        let until = now + self.limits.holder;
-        match self.clients.get_mut(&holder) {
-            Some(Client::Registered(member)) if member.challenge.is_none() => {
-                member.challenge = Some(Challenge { newcomer, until });
-                self.timers.insert((until, holder));
+        match self.claims.begin(now, holder, newcomer) {
+            Ok(()) => {
                 let waiting = Waiting { holder, calls, said: Said::default() };
                 self.clients.insert(newcomer, Client::Waiting(Box::new(waiting)));
                 self.outputs.push_back(Output::Ping { to: holder });
             }
-            _ => self.refuse_session(newcomer),
+            Err(Claimed) => self.refuse_session(newcomer),
         }
     }
 
     /// Ends a challenge, if one is on, in the holder's favour; the newcomer may try again.
     fn show_life(&mut self, holder: ConnectionId) {
-        if let Some(Challenge { newcomer, .. }) = self.call_off(holder)
+        if let Some(newcomer) = self.claims.end(holder)
             && let Some(Client::Waiting(waiting)) = self.clients.insert(newcomer, Client::Unregistered)
         {
             self.refuse_session(newcomer);
@@ -243,75 +226,8 @@ impl Workrooms {
         }
     }
 
-    fn call_off(&mut self, holder: ConnectionId) -> Option<Challenge> {
-        let challenge = self.member_mut(holder)?.challenge.take()?;
-        self.timers.remove(&(challenge.until, holder));
-        Some(challenge)
-    }
-
     fn refuse_session(&mut self, id: ConnectionId) {
         self.refuse(id, "another connection holds this sessionid");
-    }
-
-    fn place(&mut self, from: ConnectionId, to: &Sessionid) {
-        let Some(&other) = self.sessions.get(to) else {
-            return self.refuse(from, &format!("no client '{to}' is here"));
-        };
-        let is_too_many = self.calls_with(from, to) >= PAIR_LIMIT
-            || !(self.makes_room(from) || self.lets_go_of_halves(from))
-            || !self.makes_room(other);
-        if is_too_many {
-            return self.refuse(from, &format!("too many calls to have another with '{to}'"));
-        }
-        let (Some(caller), Some(callee)) = (self.member(from), self.member(other)) else { return };
-        let call = Call { callid: callid(&self.secret, self.placed), from: caller.session.clone(), to: to.clone() };
-        let outbound = Placed { call: call.clone(), profiles: callee.profiles.clone() };
-        let inbound = Placed { call: call.clone(), profiles: caller.profiles.clone() };
-        self.placed += 1;
-        self.live += 1;
-        for side in [from, other] {
-            if let Some(member) = self.member_mut(side) {
-                member.hold(call.clone());
-                if side != from {
-                    member.unanswered.push(call.callid.clone());
-                }
-            }
-        }
-        self.send(from, &ServerEvent::OutboundCall(outbound));
-        self.send(other, &ServerEvent::InboundCall(inbound));
-    }
-
-    /// How many calls the client holds that are with `other`.
-    fn calls_with(&self, id: ConnectionId, other: &Sessionid) -> usize {
-        let with =
-            |member: &Member| member.calls.iter().filter(|call| call.other(&member.session) == Some(other)).count();
-        self.member(id).map_or(0, with)
-    }
-
-    /// Lets go of the calls that the other side does not hold, for one who wants another; tells whether there were any.
-    fn lets_go_of_halves(&mut self, id: ConnectionId) -> bool {
-        let Some(member) = self.member(id) else { return false };
-        let halves: Vec<_> = member.calls.iter().filter(|call| !self.is_live(id, call)).cloned().collect();
-        if let Some(member) = self.member_mut(id) {
-            halves.iter().for_each(|call| member.let_go(call));
-        }
-        !halves.is_empty()
-    }
-
-    /// Whether the client may hold another call, perhaps by ending one that it never answered: so strangers' calls keep
-    /// nobody from calling and being called. The oldest goes, of whoever has placed the most of them.
-    fn makes_room(&mut self, id: ConnectionId) -> bool {
-        let Some(member) = self.member(id) else { return false };
-        if member.calls.len() < CALL_LIMIT {
-            return true;
-        }
-        let unanswered = member.calls.iter().filter(|call| member.unanswered.contains(&call.callid));
-        let of_same = |call: &Call| unanswered.clone().filter(|other| other.from == call.from).count();
-        // From the back, for the last of several maxima is taken.
-        let oldest = unanswered.clone().collect::<Vec<_>>().into_iter().rev().max_by_key(|call| of_same(call));
-        let Some(callid) = oldest.map(|call| call.callid.clone()) else { return false };
-        self.hang_up(id, &[callid]);
-        true
     }
 
     /// Whether that client and the other side of the call both hold it.
@@ -324,41 +240,6 @@ impl Workrooms {
     fn other_side(&self, one: &Sessionid, call: &Call) -> Option<ConnectionId> {
         let other = *self.sessions.get(call.other(one)?)?;
         self.member(other)?.calls.contains(call).then_some(other)
-    }
-
-    fn relay(&mut self, from: ConnectionId, signal: Signal) {
-        let Some(member) = self.member_mut(from) else { return };
-        member.unanswered.retain(|callid| *callid != signal.callid);
-        let Some(member) = self.member(from) else { return };
-        let call = member.calls.iter().find(|call| call.callid == signal.callid);
-        match call.and_then(|call| self.other_side(&member.session, call)) {
-            Some(other) => self.send(other, &ServerEvent::Signal(signal)),
-            None => self.refuse(from, &format!("nobody is at the other end of the call '{}'", signal.callid)),
-        }
-    }
-
-    fn hang_up(&mut self, from: ConnectionId, calls: &[Callid]) {
-        // Who is told of which calls; the first is who hung up.
-        let mut told: Vec<(ConnectionId, Vec<Ended>)> = vec![(from, Vec::new())];
-        for callid in calls {
-            let Some(member) = self.member(from) else { return };
-            let Some(call) = member.calls.iter().find(|call| call.callid == *callid).cloned() else { continue };
-            let ended = Ended { callid: callid.clone(), by: member.session.clone() };
-            let other = self.other_side(&member.session, &call);
-            self.live -= usize::from(other.is_some());
-            for side in [Some(from), other.filter(|other| *other != from)].into_iter().flatten() {
-                if let Some(member) = self.member_mut(side) {
-                    member.let_go(&call);
-                }
-                match told.iter_mut().find(|(id, _)| *id == side) {
-                    Some((_, calls)) => calls.push(ended.clone()),
-                    None => told.push((side, vec![ended.clone()])),
-                }
-            }
-        }
-        for (side, calls) in told.into_iter().filter(|(_, calls)| !calls.is_empty()) {
-            self.send(side, &ServerEvent::Hangup(calls));
-        }
     }
 
     fn find(&mut self, from: ConnectionId, search: String) {
@@ -376,12 +257,11 @@ impl Workrooms {
         self.live -= self.member(id).map_or(0, live);
         match self.clients.remove(&id) {
             None | Some(Client::Unregistered) => {}
-            Some(Client::Waiting(waiting)) => drop(self.call_off(waiting.holder)),
+            Some(Client::Waiting(waiting)) => drop(self.claims.end(waiting.holder)),
             Some(Client::Registered(member)) => {
                 self.sessions.remove(&member.session);
                 self.directory.remove(id);
-                if let Some(Challenge { newcomer, until }) = member.challenge {
-                    self.timers.remove(&(until, id));
+                if let Some(newcomer) = self.claims.end(id) {
                     self.succeed(now, newcomer, member.session);
                 }
             }
@@ -449,10 +329,4 @@ impl Member {
 /// By what somebody with these profiles is found: what they and their accounts are called.
 fn names(profiles: &Profiles) -> Vec<String> {
     profiles.names().flat_map(|(_, names)| [names.name, names.login]).flatten().collect()
-}
-
-/// What the call of this number is called: nobody can guess it who does not know the secret.
-fn callid(secret: &[u8; 32], number: u64) -> Callid {
-    let digest = Sha256::new().chain_update(secret).chain_update(number.to_be_bytes()).finalize();
-    Callid::from_bits(digest[..16].iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
 }
