@@ -59,8 +59,9 @@ pub enum Command {
     Room(Box<Room>),
     /// Find somebody in a server's directory by name or login
     ///
-    /// It lists who is connected there with the Workrooms protocol, the likeliest first; misspelt names are found too.
-    Find(Find),
+    /// It lists who is connected there with the Workrooms protocol, the likeliest first; misspelt names are found too. With
+    /// --call, the one who is found is called; such a call is not sealed: whoever runs the server could listen in.
+    Find(Box<Find>),
     /// List the conversations: name, other side, last talked, where
     List(List),
     /// Give a conversation another name; the other side is not told
@@ -101,7 +102,7 @@ pub struct Talk {
   twocan call 4711 --server https://HOST:8443    call who is registered there as 4711
   twocan call --as tim --server https://HOST     wait there for whoever calls tim
   twocan call --as tim                           the same, at a server inside this program
-  twocan call --find anna --server https://HOST  call who is called anna in the directory there
+  twocan find anna --call --server https://HOST  call who is called anna in the directory there
   twocan call --listed Tim --server https://HOST be in the directory as Tim, and wait")]
 pub struct Call {
     /// Whom to call: what the other side is registered as; without it, wait for whoever calls
@@ -109,8 +110,8 @@ pub struct Call {
     /// What to be registered as [default: a random number]
     #[arg(long = "as", value_name = "NAME")]
     pub name: Option<PeerUid>,
-    /// Call who is found by this name or login in the server's directory, where Workrooms clients are
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["uid", "name", "listed"])]
+    /// The same as `twocan find TEXT --call`
+    #[arg(long, value_name = "TEXT", hide = true, conflicts_with_all = ["uid", "name", "listed"])]
     pub find: Option<String>,
     /// Be in the server's directory under this name, and wait for whoever calls
     #[arg(long, value_name = "NAME", conflicts_with_all = ["uid", "name"])]
@@ -218,20 +219,21 @@ pub enum Window {
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   twocan find anna --server https://HOST:8443    who is called anna, or something like it
+  twocan find anna --call --server https://HOST  call her
   twocan find anna --json                        one JSON object a line, for scripts")]
 pub struct Find {
     /// A name or login, or the beginning of one
     #[arg(value_name = "TEXT")]
     pub text: String,
-    /// Ask this server, rather than the one on this machine
-    #[arg(long, value_name = "URL")]
-    pub server: Option<Origin>,
-    /// Trust this certificate authority too, when a server is connected to
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-    /// Print one JSON object a line
+    /// Call who is found, if it is one person
     #[arg(long)]
-    pub json: bool,
+    pub call: bool,
+    /// Begin the call unpaused: what is said is heard as soon as it is connected
+    #[arg(long, requires = "call")]
+    pub unpaused: bool,
+    /// Which server to ask, and for a call the rest.
+    #[command(flatten)]
+    pub means: Means,
 }
 
 /// What `twocan list` takes.

@@ -148,6 +148,7 @@ impl Exit {
             ServerError::Figures { .. } => {
                 Self::hinting(Kind::Network, "choose another address or port with --metrics")
             }
+            ServerError::Ended => Self::hinting(Kind::Internal, "start it again; the log says what went wrong"),
             ServerError::System(_) => Self { kind: Kind::Internal, hint: None },
         }
     }
@@ -290,6 +291,7 @@ mod tests {
 
     #[test]
     fn server_and_network_have_a_code_of_their_own() {
+        assert_means(ServerError::Ended, 1, "log");
         assert_means(ServerError::PortTaken { port: 1 }, 4, "--port");
         assert_means(ServerError::PortForbidden { port: 1 }, 4, "1023");
         assert_means(ServerError::NoSuchAddress { address: [1, 2, 3, 4].into() }, 4, "--listen");

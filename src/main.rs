@@ -73,7 +73,12 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
         Some(Command::Talk(talk)) => rt::run(talk::talk(talk_options(*talk, &common, started)?))?,
         Some(Command::Call(call)) => rt::run(call::call(call_options(*call, &common, started)?))?,
         Some(Command::Room(room)) => rt::run(room::room(room_options(*room, &common, started)?))?,
-        Some(Command::Find(find)) => find_somebody(find, &common, out),
+        Some(Command::Find(find)) if find.call => {
+            let cli::Find { text, unpaused, means, .. } = *find;
+            let call = cli::Call { uid: None, name: None, find: Some(text), listed: None, unpaused, means };
+            rt::run(call::call(call_options(call, &common, started)?))?
+        }
+        Some(Command::Find(find)) => find_somebody(*find, &common, out),
         Some(Command::List(list)) => {
             run::bookmarks::list(&bookmarks()?, if list.json { Format::Json } else { Format::Table }, now(), out)
         }
@@ -150,15 +155,16 @@ fn means(flags: cli::Means, common: &Common, started: Instant) -> Result<Means, 
 }
 
 fn find_somebody(find: cli::Find, common: &Common, out: &mut impl Write) -> Result<(), Error> {
-    let config = settings(common)?;
-    if let Some(authority) = find.ca.as_ref().or(config.ca.as_ref()) {
+    let (config, means) = (settings(common)?, find.means);
+    if let Some(authority) = means.media.ca.as_ref().or(config.ca.as_ref()) {
         socket::trust_also(authority)?;
     }
-    let server = match find.server.or(config.server) {
+    let port = means.host.port;
+    let server = match means.server.or(config.server.filter(|_| port.is_none())) {
         Some(server) => server,
-        None => format!("http://localhost:{}", config.port.unwrap_or(DEFAULT_PORT)).parse()?,
+        None => format!("http://localhost:{}", port.or(config.port).unwrap_or(DEFAULT_PORT)).parse()?,
     };
-    let format = if find.json { Format::Json } else { Format::Table };
+    let format = if means.json { Format::Json } else { Format::Table };
     rt::run(run::find::find(&server, &find.text, format, out))?
 }
 

@@ -7,6 +7,7 @@
 //! the microphone without TLS; whoever comes from elsewhere is sent to https.
 
 use std::{
+    convert::Infallible,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
@@ -16,7 +17,11 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc};
+use tokio::{
+    net::TcpListener,
+    runtime::Runtime,
+    sync::{mpsc, oneshot},
+};
 use url::Url;
 
 use certificate::Certificate;
@@ -38,6 +43,7 @@ mod origin;
 mod outbox;
 mod page;
 mod probe;
+mod proxy;
 mod settings;
 mod storms;
 mod stream;
@@ -143,6 +149,9 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// A running server has ended, and nobody had asked it to.
+    #[error("the server has ended by a defect of its own")]
+    Ended,
     /// The system refused something every server needs.
     #[error("the server cannot start: {0}")]
     System(#[from] io::Error),
@@ -155,6 +164,8 @@ pub struct Server {
     urls: Urls,
     authority: Option<Box<LocalAuthority>>,
     orders: Option<mpsc::UnboundedSender<Reload>>,
+    /// Dropped at the other end when the thread ends, however it does.
+    alive: oneshot::Receiver<Infallible>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -166,19 +177,23 @@ impl Server {
     pub fn start(options: Options) -> Result<Self, ServerError> {
         let (orders, ordered) = mpsc::unbounded_channel();
         let (report, reported) = std::sync::mpsc::channel();
-        let thread = run_in_thread(move || match Prepared::new(&options) {
-            Ok(prepared) => {
-                let authority = prepared.certificate.authority().map(Box::new);
-                let _ = report.send(Ok((prepared.port, prepared.urls.clone(), authority))); // Whoever started it waits for this.
-                prepared.run(ordered);
-            }
-            Err(error) => {
-                let _ = report.send(Err(error));
+        let (lifeline, alive) = oneshot::channel();
+        let thread = run_in_thread(move || {
+            let _lifeline: oneshot::Sender<Infallible> = lifeline;
+            match Prepared::new(&options) {
+                Ok(prepared) => {
+                    let authority = prepared.certificate.authority().map(Box::new);
+                    let _ = report.send(Ok((prepared.port, prepared.urls.clone(), authority))); // Whoever started it waits for this.
+                    prepared.run(ordered);
+                }
+                Err(error) => {
+                    let _ = report.send(Err(error));
+                }
             }
         })?;
         let (port, urls, authority) = reported.recv().map_err(io::Error::other)??;
         tracing::info!(port, "the server is up");
-        Ok(Self { port, urls, authority, orders: Some(orders), thread: Some(thread) })
+        Ok(Self { port, urls, authority, orders: Some(orders), alive, thread: Some(thread) })
     }
 
     /// The port it listens on.
@@ -203,6 +218,17 @@ impl Server {
             return Ok(()); // It is stopping.
         }
         reported.recv().unwrap_or(Ok(()))
+    }
+
+    /// Waits until it has ended by itself, which no server should.
+    pub async fn ended(&mut self) -> ServerError {
+        let Err(_) = (&mut self.alive).await;
+        ServerError::Ended
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// Says goodbye on every connection and stops; takes two seconds at most, as dropping does.
@@ -349,3 +375,23 @@ fn network_of(address: IpAddr) -> IpAddr {
 
 /// The loopback address that a client on this machine tries first.
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_dies_is_known_to_be_dead() {
+        let (lifeline, alive) = oneshot::channel::<Infallible>();
+        let thread = run_in_thread(move || {
+            let _lifeline = lifeline;
+            panic!("a defect");
+        });
+        let urls = Urls::new(&[], &[], 1).unwrap();
+        let mut server = Server { port: 1, urls, authority: None, orders: None, alive, thread: thread.ok() };
+        assert!(matches!(server.ended().await, ServerError::Ended));
+        while server.is_running() {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -19,22 +19,25 @@ use crate::{
     rendezvous::{Refusal, Request, Resume, ServerLine},
 };
 
+mod claims;
 mod limits;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod model_workrooms;
+mod rooms;
 mod said;
 #[cfg(test)]
 mod tests;
 mod traffic;
 mod workrooms;
 
+use claims::{Claimed, Claims};
 use said::Said;
 use workrooms::Workrooms;
 
 pub use limits::{HELLO_LIMIT, HOLDER_LIMIT, Limits, ROOM_LIMIT};
-pub use traffic::{Census, CloseCode, ConnectionId, Dialect, Input, Output};
+pub use traffic::{Census, Closing, ConnectionId, Dialect, Input, Output};
 
 /// The state of all connections; see the module.
 #[derive(Debug)]
@@ -44,8 +47,9 @@ pub struct Switchboard {
     uids: HashMap<Arc<PeerUid>, ConnectionId>,
     /// Members in the order they came; a room with nobody in it is gone.
     rooms: HashMap<Arc<RoomId>, Vec<ConnectionId>>,
-    /// When which connection's state runs out: `Unregistered` or `Challenge`.
+    /// When which connection has to have said HELLO.
     timers: BTreeSet<(Instant, ConnectionId)>,
+    claims: Claims,
     /// By what the clients of some connections would take over from themselves.
     resumes: HashMap<ConnectionId, Resume>,
     /// How many found their room full since this was asked last.
@@ -63,7 +67,7 @@ enum Connection {
     /// Has said HELLO with a uid whose holder is being asked for a sign of life.
     Waiting { holder: ConnectionId, said: Said },
     /// Holds a uid.
-    Registered { uid: Arc<PeerUid>, place: Place, challenge: Option<Challenge> },
+    Registered { uid: Arc<PeerUid>, place: Place },
 }
 
 #[derive(Debug, Clone)]
@@ -71,13 +75,6 @@ enum Place {
     Idle,
     Session(ConnectionId),
     Room(Arc<RoomId>),
-}
-
-/// A newcomer wants this holder's uid and gets it unless the holder shows life in time.
-#[derive(Debug, Clone, Copy)]
-struct Challenge {
-    newcomer: ConnectionId,
-    until: Instant,
 }
 
 impl Switchboard {
@@ -89,9 +86,10 @@ impl Switchboard {
             uids: HashMap::new(),
             rooms: HashMap::new(),
             timers: BTreeSet::new(),
+            claims: Claims::new(limits.holder),
             resumes: HashMap::new(),
             turned_away: 0,
-            workrooms: Workrooms::new(limits, secret),
+            workrooms: Workrooms::new(limits.holder, secret),
             outputs: VecDeque::new(),
             sessions: 0,
         }
@@ -111,11 +109,11 @@ impl Switchboard {
             }
             Input::Binary => {
                 self.show_life(from);
-                self.dismiss(from, CloseCode::Protocol, "invalid protocol");
+                self.dismiss(from, Closing::Protocol);
             }
             Input::TooLarge => {
                 self.show_life(from);
-                self.dismiss(from, CloseCode::TooLarge, "message too large");
+                self.dismiss(from, Closing::TooLarge);
             }
             Input::Frame => self.show_life(from),
             Input::Closed => self.forget(from),
@@ -124,23 +122,23 @@ impl Switchboard {
 
     /// Does what is due at `now`; harmless when nothing is.
     pub fn handle_deadline(&mut self, now: Instant) {
-        while let Some(&(until, id)) = self.timers.first()
+        while let Some((until, id)) = self.first_due()
             && until <= now
         {
-            self.timers.pop_first();
-            match self.connections.get(&id) {
-                Some(Connection::Unregistered { .. }) => self.dismiss(id, CloseCode::Protocol, "hello timeout"),
-                Some(Connection::Registered { .. }) => self.dismiss(id, CloseCode::Away, "no sign of life"),
-                Some(Connection::Waiting { .. }) | None => {}
-            }
+            let is_silent = self.timers.remove(&(until, id));
+            self.dismiss(id, if is_silent { Closing::HelloTimeout } else { Closing::NoSignOfLife });
         }
         self.workrooms.handle_deadline(now);
     }
 
     /// When [`Self::handle_deadline`] is to be called next, if nothing else happens.
     pub fn deadline(&self) -> Option<Instant> {
-        let own = self.timers.first().map(|&(until, _)| until);
+        let own = self.first_due().map(|(until, _)| until);
         own.into_iter().chain(self.workrooms.deadline()).min()
+    }
+
+    fn first_due(&self) -> Option<(Instant, ConnectionId)> {
+        self.timers.first().copied().into_iter().chain(self.claims.first()).min()
     }
 
     /// The next thing to do, until there is none.
@@ -222,7 +220,7 @@ impl Switchboard {
 
     fn register(&mut self, id: ConnectionId, uid: Arc<PeerUid>) {
         self.uids.insert(uid.clone(), id);
-        self.connections.insert(id, Connection::Registered { uid, place: Place::Idle, challenge: None });
+        self.connections.insert(id, Connection::Registered { uid, place: Place::Idle });
         self.send(id, &ServerLine::Hello);
     }
 
@@ -234,30 +232,24 @@ impl Switchboard {
     fn take_over(&mut self, holder: ConnectionId, newcomer: ConnectionId, uid: PeerUid) {
         // Whoever else is waiting for the uid waits in vain.
         self.show_life(holder);
-        self.dismiss(holder, CloseCode::Away, "taken over");
+        self.dismiss(holder, Closing::TakenOver);
         self.register(newcomer, Arc::new(uid));
     }
 
     /// Asks the holder for a sign of life; the newcomer waits for what comes of it.
     fn challenge(&mut self, now: Instant, holder: ConnectionId, newcomer: ConnectionId) {
-        let until = now + self.limits.holder;
-        match self.connections.get_mut(&holder) {
-            Some(Connection::Registered { challenge: challenge @ None, .. }) => {
-                *challenge = Some(Challenge { newcomer, until });
-                self.timers.insert((until, holder));
+        match self.claims.begin(now, holder, newcomer) {
+            Ok(()) => {
                 self.connections.insert(newcomer, Connection::Waiting { holder, said: Said::default() });
                 self.outputs.push_back(Output::Ping { to: holder });
             }
-            _ => self.turn_away(newcomer, Refusal::PeerUidTaken),
+            Err(Claimed) => self.turn_away(newcomer, Refusal::PeerUidTaken),
         }
     }
 
     /// Ends a challenge, if one is on, in the holder's favour.
     fn show_life(&mut self, holder: ConnectionId) {
-        if let Some(Connection::Registered { challenge, .. }) = self.connections.get_mut(&holder)
-            && let Some(Challenge { newcomer, until }) = challenge.take()
-        {
-            self.timers.remove(&(until, holder));
+        if let Some(newcomer) = self.claims.end(holder) {
             self.turn_away(newcomer, Refusal::PeerUidTaken);
         }
     }
@@ -289,39 +281,6 @@ impl Switchboard {
         self.send(from, &ServerLine::SessionOk);
     }
 
-    fn enter(&mut self, from: ConnectionId, uid: &Arc<PeerUid>, room: RoomId) {
-        let room = match self.rooms.get_key_value(&room) {
-            Some((room, members)) if members.len() >= self.limits.room => {
-                let name = room.to_string();
-                self.turned_away += 1;
-                return self.refuse(from, Refusal::RoomFull(&name));
-            }
-            Some((room, _)) => room.clone(),
-            None => Arc::new(room),
-        };
-        self.send(from, &ServerLine::RoomOk(self.members(&room, from)));
-        self.broadcast(&room, &ServerLine::RoomPeerJoined(uid.as_ref().clone()));
-        self.put(from, Place::Room(room.clone()));
-        self.rooms.entry(room).or_default().push(from);
-    }
-
-    fn hear_in_room(&mut self, from: ConnectionId, uid: &Arc<PeerUid>, room: &Arc<RoomId>, text: &str) {
-        match Request::parse(text) {
-            Request::RoomPeerMsg { to, text } => match self.find(to) {
-                None => self.refuse(from, Refusal::PeerNotFound(to)),
-                Some((other, Place::Room(there))) if there == room => {
-                    let from = uid.as_ref().clone();
-                    self.send(other, &ServerLine::RoomPeerMsg { from, text: text.to_owned() });
-                }
-                Some(_) => self.refuse(from, Refusal::PeerNotInRoom(to)),
-            },
-            Request::RoomPeerList => self.send(from, &ServerLine::RoomPeerList(self.members(room, from))),
-            Request::Hello(_) | Request::Session(_) | Request::Room(_) | Request::Other => {
-                self.refuse(from, Refusal::AlreadyInRoom);
-            }
-        }
-    }
-
     /// The registered connection of that uid, and where it is.
     fn find(&self, uid: &str) -> Option<(ConnectionId, &Place)> {
         let id = *self.uids.get(&uid.parse::<PeerUid>().ok()?)?;
@@ -337,16 +296,6 @@ impl Switchboard {
         }
     }
 
-    fn members(&self, room: &Arc<RoomId>, asker: ConnectionId) -> Vec<PeerUid> {
-        let members = self.rooms.get(room).into_iter().flatten().filter(|&&member| member != asker);
-        members
-            .filter_map(|member| match self.connections.get(member)? {
-                Connection::Registered { uid, .. } => Some(uid.as_ref().clone()),
-                Connection::Unregistered { .. } | Connection::Waiting { .. } => None,
-            })
-            .collect()
-    }
-
     /// Forgets a connection that is gone, and tells those it was with.
     fn forget(&mut self, id: ConnectionId) {
         self.resumes.remove(&id);
@@ -355,42 +304,22 @@ impl Switchboard {
             Some(Connection::Unregistered { until }) => {
                 self.timers.remove(&(until, id));
             }
-            Some(Connection::Waiting { holder, .. }) => self.call_off(holder),
-            Some(Connection::Registered { uid, place, challenge }) => {
+            Some(Connection::Waiting { holder, .. }) => drop(self.claims.end(holder)),
+            Some(Connection::Registered { uid, place }) => {
                 self.uids.remove(&uid);
                 match place {
                     Place::Idle => {}
                     Place::Session(other) => {
                         // The other's place still names this one, which is gone when that is looked at.
                         self.sessions -= usize::from(self.connections.contains_key(&other));
-                        self.dismiss(other, CloseCode::Normal, "");
+                        self.dismiss(other, Closing::PartnerGone);
                     }
                     Place::Room(room) => self.leave(id, &uid, &room),
                 }
-                if let Some(Challenge { newcomer, until }) = challenge {
-                    self.timers.remove(&(until, id));
+                if let Some(newcomer) = self.claims.end(id) {
                     self.succeed(newcomer, uid);
                 }
             }
-        }
-    }
-
-    fn leave(&mut self, id: ConnectionId, uid: &Arc<PeerUid>, room: &Arc<RoomId>) {
-        let Some(members) = self.rooms.get_mut(room) else { return };
-        members.retain(|&member| member != id);
-        if members.is_empty() {
-            self.rooms.remove(room);
-        } else {
-            self.broadcast(room, &ServerLine::RoomPeerLeft(uid.as_ref().clone()));
-        }
-    }
-
-    /// The newcomer has gone before its challenge was decided.
-    fn call_off(&mut self, holder: ConnectionId) {
-        if let Some(Connection::Registered { challenge, .. }) = self.connections.get_mut(&holder)
-            && let Some(Challenge { until, .. }) = challenge.take()
-        {
-            self.timers.remove(&(until, holder));
         }
     }
 
@@ -412,14 +341,13 @@ impl Switchboard {
     fn turn_away(&mut self, id: ConnectionId, refusal: Refusal<'_>) {
         self.refuse(id, refusal);
         let about_uid = matches!(refusal, Refusal::InvalidPeerUid | Refusal::PeerUidTaken);
-        let reason = if about_uid { "invalid peer uid" } else { "invalid protocol" };
-        self.dismiss(id, CloseCode::Protocol, reason);
+        self.dismiss(id, if about_uid { Closing::BadUid } else { Closing::Protocol });
     }
 
     /// Closes a connection and forgets it; does nothing where it is forgotten already.
-    fn dismiss(&mut self, id: ConnectionId, code: CloseCode, reason: &'static str) {
+    fn dismiss(&mut self, id: ConnectionId, why: Closing) {
         if self.connections.contains_key(&id) {
-            self.outputs.push_back(Output::Close { to: id, code, reason });
+            self.outputs.push_back(Output::Close { to: id, why });
             self.forget(id);
         }
     }
@@ -427,12 +355,5 @@ impl Switchboard {
     fn send(&mut self, to: ConnectionId, line: &ServerLine) {
         let relayed = matches!(line, ServerLine::RoomPeerMsg { .. });
         self.outputs.push_back(Output::Send { to, text: line.to_string().into(), relayed });
-    }
-
-    fn broadcast(&mut self, room: &Arc<RoomId>, line: &ServerLine) {
-        let text: Arc<str> = line.to_string().into();
-        for &to in self.rooms.get(room).into_iter().flatten() {
-            self.outputs.push_back(Output::Send { to, text: text.clone(), relayed: false });
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The settings of `twocan serve`: its flags and the keys of `[serve]` in the config file, which are one and the same.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::PathBuf,
 };
@@ -46,6 +46,9 @@ pub struct ServeSettings {
     /// A web site whose pages may use this server besides its own page; may be repeated; * for all
     #[arg(long, value_name = "URL", help_heading = "Limits")]
     pub origin: Vec<AllowedOrigin>,
+    /// A reverse proxy's address: the last X-Forwarded-For is believed, and its Host taken as it is; may be repeated
+    #[arg(long, value_name = "ADDRESS", help_heading = "Operation")]
+    pub proxy: Vec<IpAddr>,
     /// How many may be connected at once [default: 200000]
     #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     pub max_connections: Option<NonZeroUsize>,
@@ -123,6 +126,12 @@ impl TryFrom<String> for AllowedOrigin {
 impl ServeSettings {
     /// These settings, and `file`'s where these say nothing.
     pub fn or(self, file: Self) -> Self {
+        // What a flag says of where the certificate comes from is not half of what the file says.
+        let file = match (self.certificate.is_some() || self.key.is_some(), self.acme.is_empty()) {
+            (true, true) => Self { acme: Vec::new(), acme_contact: None, acme_directory: None, ..file },
+            (false, false) => Self { certificate: None, key: None, ..file },
+            (true, false) | (false, true) => file,
+        };
         let listed = |flags: Vec<String>, file| if flags.is_empty() { file } else { flags };
         Self {
             certificate: self.certificate.or(file.certificate),
@@ -134,6 +143,7 @@ impl ServeSettings {
             turn_secret_file: self.turn_secret_file.or(file.turn_secret_file),
             turn_lifetime: self.turn_lifetime.or(file.turn_lifetime),
             stun: if self.stun.is_empty() { file.stun } else { self.stun },
+            proxy: if self.proxy.is_empty() { file.proxy } else { self.proxy },
             origin: if self.origin.is_empty() { file.origin } else { self.origin },
             max_connections: self.max_connections.or(file.max_connections),
             max_connections_per_address: self.max_connections_per_address.or(file.max_connections_per_address),
@@ -178,6 +188,7 @@ turn-secret-file = "secret"
 turn-lifetime = 3600
 stun = ["stun:stun.example"]
 origin = ["https://site.example", "*"]
+proxy = ["127.0.0.1", "::1"]
 max-connections = 1
 max-connections-per-address = 2
 message-rate = 3
@@ -234,6 +245,16 @@ retry-after = 13
             let both = flag.clone().or(rest.clone());
             assert_eq!(flag.clone().or(both.clone()), both, "{name}");
         }
+    }
+
+    #[test]
+    fn a_flag_that_says_where_the_certificate_comes_from_is_not_mixed_with_another_way() {
+        let of = |text: &str| toml::from_str::<ServeSettings>(text).unwrap();
+        let (files, acme) = (of("certificate = 'c'\nkey = 'k'"), of("acme = ['a']\nacme-contact = 'm'"));
+        assert_eq!(files.clone().or(acme.clone()), files);
+        assert_eq!(acme.clone().or(files.clone()), acme);
+        assert_eq!(of("key = 'l'").or(files), of("certificate = 'c'\nkey = 'l'"));
+        assert_eq!(of("acme-contact = 'n'").or(acme), of("acme = ['a']\nacme-contact = 'n'"));
     }
 
     #[test]

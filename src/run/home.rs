@@ -18,7 +18,10 @@ pub(super) struct Home {
 
 enum Place {
     /// Inside this program.
-    Here(#[expect(dead_code, reason = "runs for as long as it is held")] Box<Server>),
+    Here {
+        server: Box<Server>,
+        options: Box<server::Options>,
+    },
     /// Inside another twocan on this machine; when that one ends, this one takes its place.
     Shared(Box<server::Options>),
     Elsewhere,
@@ -33,7 +36,9 @@ impl Home {
         let (place, urls) = match Server::start(own.clone()) {
             Ok(server) => {
                 let urls = server.urls().clone();
-                (Place::Here(Box::new(server)), urls)
+                // The links that were shown lead to this port, whatever port was asked for.
+                let options = Box::new(server::Options { port: server.port(), ..own.clone() });
+                (Place::Here { server: Box::new(server), options }, urls)
             }
             Err(ServerError::PortTaken { port }) if is_twocan(port) => {
                 let urls = Urls::of(&own.listen, port)?;
@@ -45,13 +50,27 @@ impl Home {
         Ok(Self { place, connect: origin(&urls.here)?, link: origin(link)? })
     }
 
-    /// Starts a server here if the shared one has ended; its port is free then.
-    pub(super) fn revive(&mut self) {
-        if let Place::Shared(options) = &self.place
-            && let Ok(server) = Server::start(options.as_ref().clone())
-        {
-            self.place = Place::Here(Box::new(server));
+    /// Starts a server here if the shared one has ended, whose port is free then, or if the own one has.
+    ///
+    /// Says what its user has to know.
+    pub(super) fn revive(&mut self) -> Option<String> {
+        let (options, has_failed) = match &self.place {
+            Place::Here { server, .. } if server.is_running() => return None,
+            Place::Here { options, .. } => (options.clone(), true),
+            Place::Shared(options) => (options.clone(), false),
+            Place::Elsewhere => return None,
+        };
+        self.place = Place::Shared(options.clone()); // The dead one's port is free from here on.
+        let started = Server::start(options.as_ref().clone());
+        let said = match &started {
+            _ if !has_failed => None,
+            Ok(_) => Some(format!("{}; it was started again", ServerError::Ended)),
+            Err(error) => Some(format!("{}, and does not start again: {error}", ServerError::Ended)),
+        };
+        if let Ok(server) = started {
+            self.place = Place::Here { server: Box::new(server), options };
         }
+        said
     }
 
     /// Where this program connects to.
@@ -71,7 +90,7 @@ impl Home {
 
     /// Whether the server runs inside this program.
     pub(super) fn is_here(&self) -> bool {
-        matches!(self.place, Place::Here(_))
+        matches!(self.place, Place::Here { .. })
     }
 }
 

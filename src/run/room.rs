@@ -279,7 +279,7 @@ impl Visit {
     }
 
     fn connect(&mut self) {
-        self.home.revive();
+        self.home.revive().into_iter().for_each(|said| self.screen.show(&notice(said)));
         self.sockets += 1;
         let (origin, events) = (self.home.connect_origin(), self.socket_sender.clone());
         self.socket = Some(Socket::connect(origin, &self.resume, self.sockets, events));

@@ -27,12 +27,21 @@ pub fn serve(options: Options, out: &mut impl Write) -> Result<(), ServerError> 
         Signals::new()?
     };
     let is_by_acme = matches!(options.settings.tls, Tls::Acme { .. });
-    let server = Server::start(options)?;
+    let mut server = Server::start(options)?;
     notify(&[NotifyState::Ready]);
     // A reader of ours that goes away is no reason to stop serving others.
     let _ = announce(server.urls(), server.authority(), out).and_then(|()| finish(is_by_acme, out));
-    while let Order::Reload = runtime.block_on(signals.next()) {
-        reload(&server);
+    loop {
+        let order = runtime.block_on(async {
+            tokio::select! {
+                order = signals.next() => Ok(order),
+                ended = server.ended() => Err(ended),
+            }
+        });
+        match order? {
+            Order::Reload => reload(&server),
+            Order::Stop => break,
+        }
     }
     notify(&[NotifyState::Stopping]);
     stop(server, &runtime, &mut signals);

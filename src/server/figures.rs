@@ -66,7 +66,8 @@ pub(super) async fn answer(
     request: Request,
 ) -> Response {
     let is_forwarded = FORWARDED.iter().any(|name| request.headers().contains_key(*name));
-    if hub.settings.metrics.is_none() && arrival.peer.is_loopback() && !is_forwarded {
+    let is_here = hub.settings.metrics.is_none() && hub.settings.proxies.is_empty();
+    if is_here && arrival.peer.is_loopback() && !is_forwarded {
         show(State(hub)).await
     } else {
         page::answer(request).await

@@ -1,7 +1,7 @@
 //! HTTP: who may speak plainly, what goes to the socket and what to the page, and the headers on all of it.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -21,6 +21,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
+use url::{Host, Url};
 
 use super::{
     SERVER_HEADER,
@@ -30,8 +31,9 @@ use super::{
     limits::{LINK_COST, REQUEST_COST, Refusal},
     links,
     metrics::Cause,
-    origin, page,
+    origin, page, proxy,
     settings::Origins,
+    ticket::Ticket,
     websocket,
 };
 use crate::rendezvous::BackIn;
@@ -64,6 +66,13 @@ pub(super) enum Transport {
     /// TLS.
     Tls,
 }
+
+/// The count of whoever a proxy speaks for, held for as long as they are served.
+#[derive(Clone)]
+pub(super) struct Guest(#[expect(dead_code, reason = "counts for as long as it is held")] Arc<Ticket>);
+
+/// What a proxy is told of whoever would not be answered at all if they came without it.
+const TOO_MANY: Refusal = Refusal { cause: Cause::AddressRate, retry_after: Duration::from_secs(10) };
 
 /// Serves one connection until it ends or is handed to a WebSocket; an error is what is no request, or not in time.
 pub(super) async fn serve<S>(stream: S, arrival: Arrival, router: Router) -> Result<(), Cause>
@@ -114,6 +123,7 @@ enum Admission {
     Socket,
     ToHttps,
     PlainSocketRefused,
+    WrongHost,
     MethodRefused,
     OriginRefused,
 }
@@ -145,11 +155,13 @@ fn admission(arrival: Arrival, request: &Request, origins: &Origins) -> Admissio
     // Whoever does not trust the authority yet cannot fetch it by https without a warning.
     let is_for_all = want == Want::Look && request.uri().path() == AUTHORITY_PATH;
     let is_private = arrival.transport == Transport::Tls || arrival.peer.is_loopback() || is_for_all;
+    let is_plain_here = arrival.transport == Transport::Plain && arrival.peer.is_loopback() && !is_for_all;
     let is_allowed = || origin::is_allowed(request.headers(), origins);
     match (is_private, want) {
         // A client that dials ws:// does not follow redirects; a sentence helps it more.
         (false, Want::Socket) => Admission::PlainSocketRefused,
         (false, Want::Look | Want::Leave | Want::Other) => Admission::ToHttps,
+        (true, _) if is_plain_here && !names_this_machine(request.headers()) => Admission::WrongHost,
         (true, Want::Socket | Want::Leave) if !is_allowed() => Admission::OriginRefused,
         (true, Want::Socket) => Admission::Socket,
         (true, Want::Look | Want::Leave) => Admission::Path,
@@ -157,10 +169,21 @@ fn admission(arrival: Arrival, request: &Request, origins: &Origins) -> Admissio
     }
 }
 
-async fn admit(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Response {
+async fn admit(State(hub): State<Arc<Hub>>, mut request: Request, next: Next) -> Response {
     let Some(&arrival) = request.extensions().get::<Arrival>() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response(); // `serve` always puts one there.
     };
+    let (arrival, guest) = match proxy::arrival_at(&hub.settings.proxies, arrival, request.headers()) {
+        Some(arrival) => match hub.admit(arrival.peer) {
+            Some((ticket, refusal)) => (Arrival { refusal, ..arrival }, Some(Guest(Arc::new(ticket)))),
+            None => return come_later(TOO_MANY),
+        },
+        None => (arrival, None),
+    };
+    if let Some(guest) = &guest {
+        request.extensions_mut().insert(arrival);
+        request.extensions_mut().insert(guest.clone());
+    }
     if let Some(refusal) = arrival.refusal {
         return come_later(refusal);
     }
@@ -172,13 +195,23 @@ async fn admit(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Res
         response
     };
     match admission(arrival, &request, &hub.settings.origins) {
-        Admission::Path => next.run(request).await,
+        Admission::Path => {
+            let readable_by = origin::readable_by(&request, &hub.settings.origins);
+            let mut response = next.run(request).await;
+            response.headers_mut().extend(readable_by);
+            response
+        }
         Admission::Socket if hub.is_closing() => refuse(Cause::Stopping, stopping(hub.settings.retry_after)),
         Admission::Socket => websocket::upgrade(request, hub, arrival.peer),
         Admission::ToHttps => to_https(&request),
         Admission::PlainSocketRefused => {
             let why = "From another machine, use wss:// instead of ws://.\n";
             refuse(Cause::Request, (StatusCode::FORBIDDEN, why).into_response())
+        }
+        Admission::WrongHost => {
+            let why = "Over plain http this server is http://localhost alone; by any other name it is https://.\n\
+                Behind a reverse proxy, start it with --proxy and the proxy's address.\n";
+            refuse(Cause::Request, (StatusCode::MISDIRECTED_REQUEST, why).into_response())
         }
         Admission::OriginRefused => {
             let why = "Pages of that site may not use this server.\n";
@@ -237,6 +270,17 @@ pub(super) fn host(headers: &HeaderMap) -> Option<&str> {
     (!host.is_empty() && host.bytes().all(fits)).then_some(host)
 }
 
+/// Whether the client believes to speak to this very machine: a page whose name was made to lead here does not.
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let url = host(headers).and_then(|host| Url::parse(&format!("http://{host}/")).ok());
+    match url.as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address == Ipv6Addr::LOCALHOST,
+        None => false,
+    }
+}
+
 /// The headers that every response has.
 pub(super) async fn brand(mut response: Response) -> Response {
     let headers = response.headers_mut();
@@ -262,7 +306,7 @@ mod tests {
     }
 
     fn decide(arrival: Arrival, method: &Method, path: &str, headers: &[(&str, &str)]) -> Admission {
-        let mut request = Request::builder().method(method).uri(path).header("host", "here");
+        let mut request = Request::builder().method(method).uri(path).header("host", "localhost:8443");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -310,6 +354,24 @@ mod tests {
             for path in ["/", "/s/", "/s/aaaaaaaa", "/S", "/%73"] {
                 assert_eq!(decide(here, &method, path, &[]), Admission::MethodRefused, "{method} {path}");
             }
+        }
+    }
+
+    #[test]
+    fn over_plain_http_nobody_is_served_by_a_name_that_only_leads_here() {
+        let decide = |host: &str, transport, path: &str| {
+            let request = Request::get(path).header("host", host).body(Body::empty()).unwrap();
+            admission(arrival("127.0.0.1", transport), &request, &Origins::Any)
+        };
+        for host in ["localhost", "LOCALHOST:8443", "a.localhost:1", "127.0.0.1", "127.9.9.9:8443", "[::1]:8443"] {
+            assert_eq!(decide(host, Transport::Plain, "/"), Admission::Path, "{host}");
+        }
+        for host in ["evil.example:8443", "localhost.evil.example", "notlocalhost", "192.168.1.5", "[::2]", "", "a b"] {
+            for path in ["/", "/ice", "/metrics", "/s/aaaaaaaa"] {
+                assert_eq!(decide(host, Transport::Plain, path), Admission::WrongHost, "{host}{path}");
+            }
+            assert_eq!(decide(host, Transport::Plain, "/ca"), Admission::Path, "{host}");
+            assert_eq!(decide(host, Transport::Tls, "/"), Admission::Path, "{host}");
         }
     }
 

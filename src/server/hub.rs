@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::{
     Settings,
+    http::Guest,
     life::{Duty, Patience, Tick},
     limits::{Bucket, Door, Prefix, Refusal, SEARCH_COST, SEARCH_COST_IN_ALL},
     links::Shelf,
@@ -70,6 +71,8 @@ pub(super) struct Seat {
     rate: Bucket,
     /// What the hub has to say to the connection.
     pub(super) outbox: Arc<Outbox>,
+    /// Whom a proxy speaks for, so that they count.
+    _guest: Option<Guest>,
 }
 
 impl Hub {
@@ -104,7 +107,7 @@ impl Hub {
     }
 
     /// Takes a new WebSocket from there in.
-    pub(super) fn open(self: &Arc<Self>, dialect: Dialect<'_>, from: IpAddr) -> Seat {
+    pub(super) fn open(self: &Arc<Self>, dialect: Dialect<'_>, from: IpAddr, guest: Option<Guest>) -> Seat {
         let now = now();
         let outbox = Arc::new(Outbox::new(self.settings.limits.waiting, self.budget.clone(), self.tick(now)));
         let id = {
@@ -122,7 +125,7 @@ impl Hub {
         self.metrics.connected(spoken);
         self.handle(now, id, Input::Opened(dialect));
         let from = Prefix::from(from);
-        Seat { hub: self.clone(), id, from, spoken, has_left: false, rate: Bucket::new(now), outbox }
+        Seat { hub: self.clone(), id, from, spoken, has_left: false, rate: Bucket::new(now), outbox, _guest: guest }
     }
 
     /// Tells how often the directory was looked through for it.
@@ -152,10 +155,14 @@ impl Hub {
         }
     }
 
-    /// Asks whoever is silent for a sign of life, and gives up whoever shows none, for ever.
+    /// Asks whoever is silent for a sign of life, and gives up whoever shows none; ends only by a defect.
     pub(super) async fn keep_alive(&self) {
         let mut last = ConnectionId(0);
         loop {
+            if self.state.is_poisoned() {
+                // Who is where cannot be trusted any more: better to end, and be started again.
+                return tracing::error!("a connection's task had panicked; the server ends");
+            }
             let pause = self.look_after_some(&mut last);
             tokio::time::sleep(pause).await;
         }
@@ -269,9 +276,9 @@ impl State {
             let (to, item) = match output {
                 Output::Send { to, text, relayed } => (to, Item::Text { text, came: came.filter(|_| relayed) }),
                 Output::Ping { to } => (to, Item::Ping),
-                Output::Close { to, code, reason } => {
-                    Cause::of_close(reason).into_iter().for_each(|cause| metrics.refused(cause));
-                    (to, Item::Close(code.into(), reason.into()))
+                Output::Close { to, why } => {
+                    Cause::of(why).into_iter().for_each(|cause| metrics.refused(cause));
+                    (to, Item::Close(why.code(), why.text().into()))
                 }
             };
             if let Some(outbox) = self.outboxes.get(&to)

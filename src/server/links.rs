@@ -109,7 +109,7 @@ pub(super) async fn take(State(hub): State<Arc<Hub>>, Path(id): Path<String>, re
         let id = id.parse::<LinkId>().ok();
         if request.method() == Method::HEAD { look(&hub.links, id) } else { hand_out(&hub.links, id) }
     };
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
     response
 }
 

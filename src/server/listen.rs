@@ -101,8 +101,13 @@ pub(super) async fn accept(listener: TcpListener, certificate: Arc<Certificate>,
             Ok((tcp, peer)) => {
                 is_short = false;
                 let peer = plain(peer.ip());
-                // Whoever is not let in is not told either: one of too many.
-                let Some((ticket, refusal)) = hub.admit(peer) else { continue };
+                let (ticket, refusal) = if hub.settings.proxies.contains(&peer) {
+                    (None, None) // Whoever it speaks for counts, request by request.
+                } else {
+                    // Whoever is not let in is not told either: one of too many.
+                    let Some((ticket, refusal)) = hub.admit(peer) else { continue };
+                    (Some(ticket), refusal)
+                };
                 spawn(welcome(tcp, ticket, (peer, refusal), certificate.clone(), (hub.clone(), router.clone())));
             }
             // The client's doing: it went away before it was taken in.
@@ -120,7 +125,7 @@ pub(super) async fn accept(listener: TcpListener, certificate: Arc<Certificate>,
 
 async fn welcome(
     tcp: TcpStream,
-    ticket: Ticket,
+    ticket: Option<Ticket>,
     (peer, refusal): (IpAddr, Option<Refusal>),
     certificate: Arc<Certificate>,
     (hub, router): (Arc<Hub>, axum::Router),
@@ -129,7 +134,7 @@ async fn welcome(
     let Ok(Ok(1)) = tokio::time::timeout(HANDSHAKE_LIMIT, tcp.peek(&mut first)).await else { return };
     let Ok(own) = tcp.local_addr() else { return };
     let _ = tcp.set_nodelay(true); // What is said here is short and waited for.
-    let stream = Patient::new(tcp, Some(ticket));
+    let stream = Patient::new(tcp, ticket);
     if first != [TLS_HANDSHAKE] {
         let served = http::serve(stream, Arrival { peer, transport: Transport::Plain, refusal }, router).await;
         return served.unwrap_or_else(|cause| hub.metrics.refused(cause));

@@ -11,7 +11,7 @@ mod text;
 use histogram::Histogram;
 use text::{Kind, Text};
 
-use crate::switchboard::Dialect;
+use crate::switchboard::{Closing, Dialect};
 
 /// The type of what [`Metrics::text`] gives: Prometheus' text format.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -130,15 +130,15 @@ impl Cause {
         Self::Stopping,
     ];
 
-    /// Why the switchboard closes a connection with this reason; none where nobody is to blame.
-    pub(super) fn of_close(reason: &str) -> Option<Self> {
-        match reason {
-            "hello timeout" => Some(Self::HelloTimeout),
-            "no sign of life" => Some(Self::PongTimeout),
-            "message too large" => Some(Self::MessageSize),
-            "invalid peer uid" => Some(Self::Name),
-            "invalid protocol" => Some(Self::Protocol),
-            _ => None,
+    /// What the switchboard has closed a connection for; none where nobody is to blame.
+    pub(super) fn of(closing: Closing) -> Option<Self> {
+        match closing {
+            Closing::HelloTimeout => Some(Self::HelloTimeout),
+            Closing::NoSignOfLife => Some(Self::PongTimeout),
+            Closing::TooLarge => Some(Self::MessageSize),
+            Closing::BadUid => Some(Self::Name),
+            Closing::Protocol => Some(Self::Protocol),
+            Closing::PartnerGone | Closing::TakenOver => None,
         }
     }
 

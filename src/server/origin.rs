@@ -1,6 +1,9 @@
 //! Whose pages may use the server: a browser says in the `Origin` header which site a page is of.
 
-use axum::http::{HeaderMap, header};
+use axum::{
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+};
 use url::Url;
 
 use super::{http, settings::Origins};
@@ -8,7 +11,11 @@ use super::{http, settings::Origins};
 /// Whether whoever asks may: no page of a browser, a page of this server, or one of a site that is allowed.
 pub(super) fn is_allowed(headers: &HeaderMap, origins: &Origins) -> bool {
     let mut named = headers.get_all(header::ORIGIN).iter();
-    let Some(origin) = named.next() else { return true };
+    let Some(origin) = named.next() else {
+        // Some requests of pages have none.
+        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        return site.is_none_or(|site| site == b"same-origin" || site == b"none");
+    };
     match (origins, named.next(), origin.to_str()) {
         (Origins::Any, _, _) => true,
         (Origins::Listed(listed), None, Ok(origin)) => {
@@ -17,6 +24,17 @@ pub(super) fn is_allowed(headers: &HeaderMap, origins: &Origins) -> bool {
         }
         (Origins::Listed(_), _, _) => false,
     }
+}
+
+/// The headers that let the page that asks read the answer, if it is of a site that is allowed.
+pub(super) fn readable_by(request: &Request, origins: &Origins) -> Vec<(HeaderName, HeaderValue)> {
+    let path = request.uri().path();
+    let is_shared = matches!(path, "/ice" | "/s") || path.starts_with("/s/");
+    let origin = request.headers().get(header::ORIGIN).filter(|_| is_shared && is_allowed(request.headers(), origins));
+    let headers = |origin: &HeaderValue| {
+        vec![(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()), (header::VARY, HeaderValue::from_static("origin"))]
+    };
+    origin.map(headers).unwrap_or_default()
 }
 
 /// Whether a page of that origin came from the host that is asked; http or https, for TLS may end before the server.
@@ -41,6 +59,10 @@ mod tests {
     #[test]
     fn a_page_of_this_server_and_no_page_at_all_are_allowed() {
         let nobody = Origins::Listed(Vec::new());
+        for (site, is) in [("same-origin", true), ("none", true), ("same-site", false), ("cross-site", false)] {
+            let headers = HeaderMap::from_iter([("sec-fetch-site".parse().unwrap(), site.parse().unwrap())]);
+            assert_eq!(is_allowed(&headers, &nobody), is, "{site}");
+        }
         for (host, origins, is) in [
             ("talk.example:8443", &[][..], true),
             ("talk.example:8443", &["https://talk.example:8443"], true),

@@ -1,6 +1,10 @@
 //! What a server is told besides where to listen.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use super::limits::Limits;
 use crate::invite::Origin;
@@ -18,7 +22,9 @@ pub struct Settings {
     pub turn: Option<Turn>,
     /// Whose pages may use the server besides its own.
     pub origins: Origins,
-    /// Where `/metrics` is shown; at the main port, to this machine alone, when nowhere else.
+    /// Reverse proxies: what they say of where a request comes from is believed.
+    pub proxies: Vec<IpAddr>,
+    /// Where `/metrics` is shown; at the main port, to this machine alone, when nowhere else and no proxy is named.
     pub metrics: Option<SocketAddr>,
     /// When clients are told to come back, once the server stops; nothing is told where others may take its place.
     pub retry_after: Option<Duration>,
@@ -76,6 +82,7 @@ impl Default for Settings {
             stun: Vec::new(),
             turn: None,
             origins: Origins::Listed(Vec::new()),
+            proxies: Vec::new(),
             metrics: None,
             retry_after: None,
         }

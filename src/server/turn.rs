@@ -21,7 +21,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{ServerError, Settings, http::host, today};
+use super::{ServerError, Settings, origin, settings::Origins, today};
 
 /// How long an answer is good for that holds no password: 12 h.
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
@@ -33,6 +33,7 @@ const SECRET_LIMIT: u64 = 4096;
 pub(super) struct Ice {
     stun: Vec<String>,
     turn: Option<Turn>,
+    origins: Origins,
 }
 
 /// TURN servers, and what makes passwords for them.
@@ -52,7 +53,7 @@ impl Ice {
             Ok::<_, ServerError>(Turn { urls: turn.urls.clone(), key, lifetime: turn.lifetime })
         };
         let turn = settings.turn.as_ref().map(turn).transpose()?;
-        Ok(Self { stun: settings.stun.clone(), turn })
+        Ok(Self { stun: settings.stun.clone(), turn, origins: settings.origins.clone() })
     }
 
     /// The path it is asked for at.
@@ -69,8 +70,8 @@ impl Ice {
     }
 
     fn response(&self, headers: &HeaderMap) -> Response {
-        if !is_from_here(headers) {
-            return (StatusCode::FORBIDDEN, "This is for this server's own page.\n").into_response();
+        if !origin::is_allowed(headers, &self.origins) {
+            return (StatusCode::FORBIDDEN, "Pages of that site may not use this server.\n").into_response();
         }
         let now = today().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let Ok(answer) = self.answer(now).map(|answer| answer.to_string()) else {
@@ -97,14 +98,6 @@ impl Ice {
     }
 }
 
-/// Whether no page of another site asks; a program says nothing of where it is from.
-fn is_from_here(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
-    let own = |origin: &str| origin.split_once("://").map(|(_, rest)| rest) == host(headers);
-    site.is_none_or(|site| site == b"same-origin" || site == b"none") && origin.is_none_or(own)
-}
-
 fn secret(path: &Path) -> io::Result<Zeroizing<String>> {
     let file = File::open(path)?;
     if file.metadata()?.permissions().mode() & 0o004 != 0 {
@@ -129,7 +122,7 @@ mod tests {
     fn ice(lifetime: u64) -> Ice {
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"north");
         let turn = Turn { urls: vec!["turn:turn.example:3478".into()], key, lifetime: Duration::from_secs(lifetime) };
-        Ice { stun: vec!["stun:stun.example:3478".into()], turn: Some(turn) }
+        Ice { stun: vec!["stun:stun.example:3478".into()], turn: Some(turn), origins: Origins::Any }
     }
 
     #[test]
@@ -156,27 +149,8 @@ mod tests {
 
     #[test]
     fn without_servers_there_is_nothing_to_tell() {
-        let none = Ice { stun: Vec::new(), turn: None };
+        let none = Ice { stun: Vec::new(), turn: None, origins: Origins::Any };
         assert_eq!(none.answer(Duration::ZERO).unwrap(), json!({ "iceServers": [], "lifetime": 43_200 }));
-    }
-
-    #[test]
-    fn pages_of_other_sites_are_told_nothing() {
-        for (headers, is) in [
-            (&[][..], true),
-            (&[("sec-fetch-site", "same-origin")], true),
-            (&[("sec-fetch-site", "cross-site")], false),
-            (&[("sec-fetch-site", "same-site")], false),
-            (&[("origin", "https://box:8443")], true),
-            (&[("origin", "https://evil.example")], false),
-            (&[("origin", "null")], false),
-        ] {
-            let mut all = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("box:8443"))]);
-            for (name, value) in headers {
-                all.insert(*name, HeaderValue::from_static(value));
-            }
-            assert_eq!(is_from_here(&all), is, "{headers:?}");
-        }
     }
 
     #[test]

@@ -33,6 +33,7 @@ use tokio_tungstenite::{
 
 use super::{
     Limits,
+    http::Guest,
     hub::{Hub, Next, Seat},
     metrics::Cause,
     now,
@@ -82,11 +83,12 @@ pub(super) fn upgrade(request: Request, hub: Arc<Hub>, from: IpAddr) -> Response
     };
     let speaks_workrooms = workrooms::is_path(request.uri().path());
     let resume = request.uri().query().and_then(Resume::from_query);
+    let guest = request.extensions().get::<Guest>().cloned();
     let upgraded = hyper::upgrade::on(request);
     spawn(async move {
         match upgraded.await {
-            Ok(upgraded) if speaks_workrooms => carry(upgraded, hub.open(Dialect::Workrooms, from)),
-            Ok(upgraded) => carry(upgraded, hub.open(Dialect::Rendezvous(resume.as_ref()), from)),
+            Ok(upgraded) if speaks_workrooms => carry(upgraded, hub.open(Dialect::Workrooms, from, guest)),
+            Ok(upgraded) => carry(upgraded, hub.open(Dialect::Rendezvous(resume.as_ref()), from, guest)),
             Err(error) => tracing::debug!(%error, "a connection broke before it was a WebSocket"),
         }
     });

@@ -85,9 +85,7 @@ fn shown(output: &Output) -> String {
     match output {
         Output::Send { to, text, .. } => format!("{}: {text}", to.0),
         Output::Ping { to } => format!("{} ping", to.0),
-        Output::Close { to, code, reason } => {
-            format!("{} close {} {reason}", to.0, u16::from(*code)).trim_end().to_owned()
-        }
+        Output::Close { to, why } => format!("{} close {} {}", to.0, why.code(), why.text()).trim_end().to_owned(),
     }
 }
 
@@ -438,6 +436,7 @@ fn nothing_is_kept_of_those_who_left() {
         uids,
         rooms,
         timers,
+        claims,
         resumes,
         outputs,
         sessions,
@@ -446,5 +445,6 @@ fn nothing_is_kept_of_those_who_left() {
         limits: _,
     } = &board.switchboard;
     assert!(connections.is_empty() && uids.is_empty() && rooms.is_empty() && timers.is_empty());
+    assert!(claims.first().is_none());
     assert!(resumes.is_empty() && outputs.is_empty() && *sessions == 0);
 }

@@ -55,33 +55,51 @@ pub enum Output {
     Close {
         /// The connection to close.
         to: ConnectionId,
-        /// The code of the close frame.
-        code: CloseCode,
-        /// The reason in the close frame.
-        reason: &'static str,
+        /// Why.
+        why: Closing,
     },
 }
 
-/// Why a connection is closed, as the close frame says it.
+/// Why a connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseCode {
-    /// 1000: what the connection was for is over.
-    Normal,
-    /// 1001: the connection no longer answers.
-    Away,
-    /// 1002: the client did not keep to the protocol.
+pub enum Closing {
+    /// The other side of its session has gone.
+    PartnerGone,
+    /// A newer connection of the same client has its name.
+    TakenOver,
+    /// It did not show life when another wanted its name.
+    NoSignOfLife,
+    /// It did not say who it is in time.
+    HelloTimeout,
+    /// Its uid is no good, or another's.
+    BadUid,
+    /// It did not keep to the protocol.
     Protocol,
-    /// 1009: a message was too large.
+    /// It said something too long.
     TooLarge,
 }
 
-impl From<CloseCode> for u16 {
-    fn from(code: CloseCode) -> u16 {
-        match code {
-            CloseCode::Normal => 1000,
-            CloseCode::Away => 1001,
-            CloseCode::Protocol => 1002,
-            CloseCode::TooLarge => 1009,
+impl Closing {
+    /// The code of the close frame. Source: RFC 6455, 7.4.1.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::PartnerGone => 1000,
+            Self::TakenOver | Self::NoSignOfLife => 1001,
+            Self::HelloTimeout | Self::BadUid | Self::Protocol => 1002,
+            Self::TooLarge => 1009,
+        }
+    }
+
+    /// The reason in the close frame.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::PartnerGone => "",
+            Self::TakenOver => "taken over",
+            Self::NoSignOfLife => "no sign of life",
+            Self::HelloTimeout => "hello timeout",
+            Self::BadUid => "invalid peer uid",
+            Self::Protocol => "invalid protocol",
+            Self::TooLarge => "message too large",
         }
     }
 }

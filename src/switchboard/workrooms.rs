@@ -4,21 +4,18 @@
 //! client can claim whatever calls it likes, and reaches nobody who does not hold the same.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
-    time::Instant,
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
 };
 
-use sha2::{Digest, Sha256};
-
-use super::{Challenge, CloseCode, ConnectionId, Input, Limits, Output, said::Said};
+use super::{Claimed, Claims, Closing, ConnectionId, Input, Output, said::Said};
 use crate::{
     directory::Directory,
     ids::{Callid, Sessionid},
-    workrooms::{CALL_LIMIT, Call, ClientEvent, Ended, Found, Placed, Profiles, ServerEvent, Signal},
+    workrooms::{CALL_LIMIT, Call, ClientEvent, Found, Profiles, ServerEvent},
 };
 
-/// How many calls the same two may hold with each other, so that one cannot fill up what the other may hold: 16.
-const PAIR_LIMIT: usize = 16;
+mod calls;
 
 /// How many are found at most.
 const FOUND_LIMIT: usize = 10;
@@ -29,12 +26,10 @@ const REGISTER_FIRST: &str = "register first";
 /// The state of all connections of Workrooms clients.
 #[derive(Debug)]
 pub(super) struct Workrooms {
-    limits: Limits,
     clients: HashMap<ConnectionId, Client>,
     sessions: HashMap<Sessionid, ConnectionId>,
     directory: Directory<ConnectionId>,
-    /// When which holder's time to show life runs out.
-    timers: BTreeSet<(Instant, ConnectionId)>,
+    claims: Claims,
     secret: [u8; 32],
     /// How many calls were ever placed.
     placed: u64,
@@ -69,17 +64,17 @@ struct Member {
     profiles: Profiles,
     /// The oldest first.
     calls: Vec<Call>,
-    challenge: Option<Challenge>,
+    /// Those of them that others placed, and to which it has not said anything yet.
+    unanswered: Vec<Callid>,
 }
 
 impl Workrooms {
-    pub(super) fn new(limits: Limits, secret: [u8; 32]) -> Self {
+    pub(super) fn new(patience: Duration, secret: [u8; 32]) -> Self {
         Self {
-            limits,
             clients: HashMap::new(),
             sessions: HashMap::new(),
             directory: Directory::default(),
-            timers: BTreeSet::new(),
+            claims: Claims::new(patience),
             secret,
             placed: 0,
             live: 0,
@@ -113,23 +108,22 @@ impl Workrooms {
         match input {
             Input::Opened(_) | Input::Frame => {}
             Input::Text(text) => self.hear(now, from, text),
-            Input::Binary => self.dismiss(now, from, CloseCode::Protocol, "invalid protocol"),
-            Input::TooLarge => self.dismiss(now, from, CloseCode::TooLarge, "message too large"),
+            Input::Binary => self.dismiss(now, from, Closing::Protocol),
+            Input::TooLarge => self.dismiss(now, from, Closing::TooLarge),
             Input::Closed => self.forget(now, from),
         }
     }
 
     pub(super) fn handle_deadline(&mut self, now: Instant) {
-        while let Some(&(until, holder)) = self.timers.first()
+        while let Some((until, holder)) = self.claims.first()
             && until <= now
         {
-            self.timers.pop_first();
-            self.dismiss(now, holder, CloseCode::Away, "no sign of life");
+            self.dismiss(now, holder, Closing::NoSignOfLife);
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|&(until, _)| until)
+        self.claims.first().map(|(until, _)| until)
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Output> {
@@ -148,7 +142,7 @@ impl Workrooms {
                 let kept = waiting.said.keep(text);
                 if kept.is_err() {
                     let holder = waiting.holder;
-                    self.call_off(holder);
+                    self.claims.end(holder);
                     self.clients.insert(from, Client::Unregistered);
                     self.refuse(from, "too much is said before the sessionid is free");
                 }
@@ -185,7 +179,7 @@ impl Workrooms {
             Some(&holder) if calls.iter().any(|call| self.is_live(holder, call)) => {
                 // Whoever else is waiting for the sessionid waits in vain.
                 self.show_life(holder);
-                self.dismiss(now, holder, CloseCode::Away, "taken over");
+                self.dismiss(now, holder, Closing::TakenOver);
                 self.admit(id, session, calls);
             }
             Some(&holder) => self.challenge(now, holder, id, calls),
@@ -194,7 +188,7 @@ impl Workrooms {
 
     fn admit(&mut self, id: ConnectionId, session: Sessionid, calls: Vec<Call>) {
         self.sessions.insert(session.clone(), id);
-        let member = Member { session, profiles: Profiles::default(), calls: Vec::new(), challenge: None };
+        let member = Member { session, profiles: Profiles::default(), calls: Vec::new(), unanswered: Vec::new() };
         self.clients.insert(id, Client::Registered(Box::new(member)));
         self.restore(id, calls);
     }
@@ -210,22 +204,19 @@ impl Workrooms {
 
     /// Asks the holder for a sign of life; the newcomer waits for what comes of it.
     fn challenge(&mut self, now: Instant, holder: ConnectionId, newcomer: ConnectionId, calls: Vec<Call>) {
-        let until = now + self.limits.holder;
-        match self.clients.get_mut(&holder) {
-            Some(Client::Registered(member)) if member.challenge.is_none() => {
-                member.challenge = Some(Challenge { newcomer, until });
-                self.timers.insert((until, holder));
+        match self.claims.begin(now, holder, newcomer) {
+            Ok(()) => {
                 let waiting = Waiting { holder, calls, said: Said::default() };
                 self.clients.insert(newcomer, Client::Waiting(Box::new(waiting)));
                 self.outputs.push_back(Output::Ping { to: holder });
             }
-            _ => self.refuse_session(newcomer),
+            Err(Claimed) => self.refuse_session(newcomer),
         }
     }
 
     /// Ends a challenge, if one is on, in the holder's favour; the newcomer may try again.
     fn show_life(&mut self, holder: ConnectionId) {
-        if let Some(Challenge { newcomer, .. }) = self.call_off(holder)
+        if let Some(newcomer) = self.claims.end(holder)
             && let Some(Client::Waiting(waiting)) = self.clients.insert(newcomer, Client::Unregistered)
         {
             self.refuse_session(newcomer);
@@ -235,49 +226,8 @@ impl Workrooms {
         }
     }
 
-    fn call_off(&mut self, holder: ConnectionId) -> Option<Challenge> {
-        let challenge = self.member_mut(holder)?.challenge.take()?;
-        self.timers.remove(&(challenge.until, holder));
-        Some(challenge)
-    }
-
     fn refuse_session(&mut self, id: ConnectionId) {
         self.refuse(id, "another connection holds this sessionid");
-    }
-
-    fn place(&mut self, from: ConnectionId, to: &Sessionid) {
-        let Some(&other) = self.sessions.get(to) else {
-            return self.refuse(from, &format!("no client '{to}' is here"));
-        };
-        for side in [from, other] {
-            self.make_room(side);
-        }
-        let (Some(caller), Some(callee)) = (self.member(from), self.member(other)) else { return };
-        let shared = caller.calls.iter().filter(|call| call.other(&caller.session) == Some(to)).count();
-        if shared >= PAIR_LIMIT || caller.calls.len() >= CALL_LIMIT || callee.calls.len() >= CALL_LIMIT {
-            return self.refuse(from, &format!("too many calls to have another with '{to}'"));
-        }
-        let call = Call { callid: callid(&self.secret, self.placed), from: caller.session.clone(), to: to.clone() };
-        let outbound = Placed { call: call.clone(), profiles: callee.profiles.clone() };
-        let inbound = Placed { call: call.clone(), profiles: caller.profiles.clone() };
-        self.placed += 1;
-        self.live += 1;
-        for side in [from, other] {
-            if let Some(member) = self.member_mut(side) {
-                member.hold(call.clone());
-            }
-        }
-        self.send(from, &ServerEvent::OutboundCall(outbound));
-        self.send(other, &ServerEvent::InboundCall(inbound));
-    }
-
-    /// Lets go of calls that the other side does not hold, once somebody holds as many as may be.
-    fn make_room(&mut self, id: ConnectionId) {
-        let Some(member) = self.member(id).filter(|member| member.calls.len() >= CALL_LIMIT) else { return };
-        let calls = member.calls.iter().filter(|call| self.is_live(id, call)).cloned().collect();
-        if let Some(member) = self.member_mut(id) {
-            member.calls = calls;
-        }
     }
 
     /// Whether that client and the other side of the call both hold it.
@@ -290,39 +240,6 @@ impl Workrooms {
     fn other_side(&self, one: &Sessionid, call: &Call) -> Option<ConnectionId> {
         let other = *self.sessions.get(call.other(one)?)?;
         self.member(other)?.calls.contains(call).then_some(other)
-    }
-
-    fn relay(&mut self, from: ConnectionId, signal: Signal) {
-        let Some(member) = self.member(from) else { return };
-        let call = member.calls.iter().find(|call| call.callid == signal.callid);
-        match call.and_then(|call| self.other_side(&member.session, call)) {
-            Some(other) => self.send(other, &ServerEvent::Signal(signal)),
-            None => self.refuse(from, &format!("nobody is at the other end of the call '{}'", signal.callid)),
-        }
-    }
-
-    fn hang_up(&mut self, from: ConnectionId, calls: &[Callid]) {
-        // Who is told of which calls; the first is who hung up.
-        let mut told: Vec<(ConnectionId, Vec<Ended>)> = vec![(from, Vec::new())];
-        for callid in calls {
-            let Some(member) = self.member(from) else { return };
-            let Some(call) = member.calls.iter().find(|call| call.callid == *callid).cloned() else { continue };
-            let ended = Ended { callid: callid.clone(), by: member.session.clone() };
-            let other = self.other_side(&member.session, &call);
-            self.live -= usize::from(other.is_some());
-            for side in [Some(from), other.filter(|other| *other != from)].into_iter().flatten() {
-                if let Some(member) = self.member_mut(side) {
-                    member.calls.retain(|held| *held != call);
-                }
-                match told.iter_mut().find(|(id, _)| *id == side) {
-                    Some((_, calls)) => calls.push(ended.clone()),
-                    None => told.push((side, vec![ended.clone()])),
-                }
-            }
-        }
-        for (side, calls) in told.into_iter().filter(|(_, calls)| !calls.is_empty()) {
-            self.send(side, &ServerEvent::Hangup(calls));
-        }
     }
 
     fn find(&mut self, from: ConnectionId, search: String) {
@@ -340,12 +257,11 @@ impl Workrooms {
         self.live -= self.member(id).map_or(0, live);
         match self.clients.remove(&id) {
             None | Some(Client::Unregistered) => {}
-            Some(Client::Waiting(waiting)) => drop(self.call_off(waiting.holder)),
+            Some(Client::Waiting(waiting)) => drop(self.claims.end(waiting.holder)),
             Some(Client::Registered(member)) => {
                 self.sessions.remove(&member.session);
                 self.directory.remove(id);
-                if let Some(Challenge { newcomer, until }) = member.challenge {
-                    self.timers.remove(&(until, id));
+                if let Some(newcomer) = self.claims.end(id) {
                     self.succeed(now, newcomer, member.session);
                 }
             }
@@ -362,9 +278,9 @@ impl Workrooms {
     }
 
     /// Closes a connection and forgets it; does nothing where it is forgotten already.
-    fn dismiss(&mut self, now: Instant, id: ConnectionId, code: CloseCode, reason: &'static str) {
+    fn dismiss(&mut self, now: Instant, id: ConnectionId, why: Closing) {
         if self.has(id) {
-            self.outputs.push_back(Output::Close { to: id, code, reason });
+            self.outputs.push_back(Output::Close { to: id, why });
             self.forget(now, id);
         }
     }
@@ -403,15 +319,14 @@ impl Member {
         }
         holds
     }
+
+    fn let_go(&mut self, call: &Call) {
+        self.calls.retain(|held| held != call);
+        self.unanswered.retain(|callid| *callid != call.callid);
+    }
 }
 
 /// By what somebody with these profiles is found: what they and their accounts are called.
 fn names(profiles: &Profiles) -> Vec<String> {
     profiles.names().flat_map(|(_, names)| [names.name, names.login]).flatten().collect()
-}
-
-/// What the call of this number is called: nobody can guess it who does not know the secret.
-fn callid(secret: &[u8; 32], number: u64) -> Callid {
-    let digest = Sha256::new().chain_update(secret).chain_update(number.to_be_bytes()).finalize();
-    Callid::from_bits(digest[..16].iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
 }

@@ -1,6 +1,11 @@
 //! `twocan find` against a server with somebody in its directory.
 
-use std::{net::Ipv4Addr, path::Path, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use serde_json::Value;
 use twocan::{
@@ -53,6 +58,23 @@ fn looked_for(state: &Path, url: &str) {
     let found = run(state, &["find", "zq", "--json", "--server", url]);
     let line: Value = serde_json::from_str(&found.out).unwrap();
     assert_eq!((&line["sessionid"], &line["name"]), (&"zoe-1".into(), &"Zoë Quinn".into()));
+    let means =
+        ["--server", url, "--mic", "none", "--camera", "none", "--speaker", "none", "--window", "none", "--json"];
+    let mut calling = Command::new(assert_cmd::cargo::cargo_bin!("twocan"))
+        .env("TWOCAN_STATE", state)
+        .args(["find", "wolfgang", "--call"])
+        .args(means)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = calling.stdin.take(); // Its end would end the program before it has searched.
+    let uncalled = calling.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&uncalled.stderr);
+    assert_eq!(uncalled.status.code(), Some(9), "{said}");
+    assert!(said.contains("wolfgang") && said.contains("hint: "), "{said}");
+    drop(input);
     let nobody = run(state, &["find", "wolfgang", "--server", url]);
     assert_eq!((nobody.code, nobody.out.as_str()), (Some(3), ""));
     assert!(nobody.err.contains("nobody") && nobody.err.contains("hint: "), "{}", nobody.err);

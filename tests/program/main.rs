@@ -8,6 +8,7 @@ mod ca;
 mod find;
 mod log;
 mod room;
+mod sandbox;
 mod scripts;
 mod serve;
 mod talk;

@@ -13,24 +13,33 @@ use std::{
 use super::{Home, Ran, assert_fails};
 
 /// How long anything may take that is to happen at once.
-const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// A server by itself, with a service manager that listens; killed when dropped.
-struct Service {
+pub(crate) struct Service {
     child: Child,
     manager: UnixDatagram,
-    port: u16,
+    pub(crate) port: u16,
     log: PathBuf,
 }
 
 impl Service {
     fn start(home: &Home, flags: &[&str]) -> Self {
+        Self::start_under(&[], home, flags)
+    }
+
+    /// As an argument of another program, which ends as the server does.
+    pub(crate) fn start_under(other: &[&str], home: &Home, flags: &[&str]) -> Self {
         let folder = home.folder.path();
         let manager = UnixDatagram::bind(folder.join("notify")).unwrap();
         manager.set_read_timeout(Some(SOON)).unwrap();
         let log = folder.join("log");
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin!("twocan"))
+        let program = assert_cmd::cargo::cargo_bin!("twocan").to_str().unwrap();
+        let words = [other, &[program]].concat();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", folder)
             .env("TWOCAN_STATE", home.state())
             .env("NOTIFY_SOCKET", folder.join("notify"))
@@ -46,7 +55,7 @@ impl Service {
         Self { child, manager, port, log }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
@@ -59,7 +68,7 @@ impl Service {
     }
 
     /// The code that it ends with, and the log.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
         (code, fs::read_to_string(&self.log).unwrap())
     }
@@ -71,7 +80,7 @@ impl Service {
     }
 
     /// A WebSocket, as bytes.
-    fn socket(&self) -> TcpStream {
+    pub(crate) fn socket(&self) -> TcpStream {
         let mut tcp = self.tcp();
         let head = "GET /ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                     sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
@@ -177,7 +186,8 @@ fn the_log_has_a_line_for_the_start_and_the_stop_and_nothing_of_who_came() {
         frame(&mut client);
         client.write_all(&text("ROOM room-of-somebody")).ok();
         let mut tcp = service.tcp();
-        tcp.write_all(b"POST /s HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 6\r\n\r\nsealed").unwrap();
+        tcp.write_all(b"POST /s HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 6\r\n\r\nsealed")
+            .unwrap();
         let mut answer = String::new();
         tcp.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");

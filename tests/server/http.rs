@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use twocan::server::{Origins, Settings};
+use twocan::server::{Limits, Origins, Settings};
 
 use crate::{Running, SOON, within};
 
@@ -212,6 +212,66 @@ async fn a_host_or_path_that_lies_changes_no_header() {
         let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
         let answer = exchange(running.tcp().await, request.as_bytes(), SOON).await;
         let policy = answer.header("content-security-policy");
-        assert!(answer.status == 400 || policy.contains("connect-src 'self' ws:;"), "{host}: {policy}");
+        assert!([400, 421].contains(&answer.status) || policy.contains("connect-src 'self' ws:;"), "{host}: {policy}");
     }
+}
+
+#[tokio::test]
+async fn a_page_whose_name_was_made_to_lead_here_gets_nothing() {
+    let running = Running::start();
+    let socket = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+        sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\norigin: http://evil.example:8443\r\n";
+    for (path, more) in [("/", ""), ("/ice", ""), ("/metrics", ""), ("/ws", socket)] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: evil.example:8443\r\n{more}connection: close\r\n\r\n");
+        let answer = exchange(running.tcp().await, request.as_bytes(), SOON).await;
+        assert_eq!(answer.status, 421, "{path}");
+        assert!(answer.body.starts_with(b"Over plain http this server is http://localhost alone"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn who_comes_by_a_proxy_counts_by_their_own_address() {
+    let limits = Limits { connections_per_address: 1, ..Limits::default() };
+    let proxies = vec!["127.0.0.1".parse().unwrap()];
+    let running = Running::start_with(Settings { limits, proxies, ..Settings::default() });
+    let upgrade = "GET /ws HTTP/1.1\r\nhost: talk.example\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+        origin: https://talk.example\r\nx-forwarded-for: 10.9.9.9, ";
+    let open = async |from: &str| {
+        let mut tcp = running.tcp().await;
+        tcp.write_all(format!("{upgrade}{from}\r\n\r\n").as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        within(SOON, "the answer", tcp.read_exact(&mut status)).await.unwrap();
+        (String::from_utf8(status[9..].to_vec()).unwrap(), tcp)
+    };
+    let (first, held) = open("192.0.2.1").await;
+    let (second, _) = open("192.0.2.1").await;
+    let (other, _held) = open("192.0.2.2").await;
+    assert_eq!((&*first, &*second, &*other), ("101", "429", "101"));
+    drop(held);
+    let again = async {
+        while open("192.0.2.1").await.0 != "101" {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await; // The server has yet to see that it has gone.
+        }
+    };
+    within(SOON, "room for another", again).await;
+    let plain = "x-forwarded-for: 192.0.2.3\r\nx-forwarded-proto: http\r\n";
+    assert_eq!(ask(&running, "GET", "/", plain).await.status, 308, "what was plain at the proxy is to be https");
+    assert_eq!(ask(&running, "GET", "/metrics", "").await.status, 404, "nobody is taken for this machine");
+}
+
+#[tokio::test]
+async fn pages_of_an_allowed_site_may_read_what_they_may_ask_for() {
+    let site = "https://site.example";
+    let origins = Origins::Listed(vec![site.parse().unwrap()]);
+    let running = Running::start_with(Settings { origins, ..Settings::default() });
+    let from = |origin: &str| format!("sec-fetch-site: cross-site\r\norigin: {origin}\r\n");
+    for (method, path, status) in [("GET", "/ice", 200), ("GET", "/s/aaaaaaaa", 404), ("POST", "/s", 400)] {
+        let answer = ask(&running, method, path, &from(site)).await;
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (status, site), "{path}");
+        let answer = ask(&running, method, path, &from("https://evil.example")).await;
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
+        assert!([403, 404].contains(&answer.status), "{path}");
+    }
+    assert_eq!(ask(&running, "GET", "/health", &from(site)).await.header("access-control-allow-origin"), "");
 }

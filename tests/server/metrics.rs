@@ -180,5 +180,5 @@ async fn the_figures_may_have_a_port_of_their_own() {
 
 async fn at(address: SocketAddr, request: &str) -> Answer {
     let tcp = TcpStream::connect(address).await.unwrap();
-    exchange(tcp, format!("{request} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").as_bytes(), SOON).await
+    exchange(tcp, format!("{request} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes(), SOON).await
 }

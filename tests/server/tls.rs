@@ -207,20 +207,22 @@ async fn a_new_certificate_is_used_and_the_connections_stay() {
     let mut client = Client { socket };
     client.asks("HELLO a", "HELLO").await;
     files.renew();
-    let renewed = async {
-        loop {
-            let now = shown(&connect(server.port(), "localhost", files.trusted()).await);
-            if now != first {
-                break now;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await; // A file says nothing of itself.
+    let port = server.port();
+    let other_than = async |last: &CertificateDer<'_>| loop {
+        let now = shown(&connect(port, "localhost", files.trusted()).await);
+        if now != *last {
+            break now;
         }
+        tokio::time::sleep(Duration::from_millis(50)).await; // A file says nothing of itself.
     };
-    let second = within(NOTICED, "the new certificate", renewed).await;
+    let second = within(NOTICED, "the new certificate", other_than(&first)).await;
     client.asks("ROOM tea", "ROOM_OK ").await;
-    // What comes next is bad, and the one after it good: by the time that this is used, the bad one was seen.
     fs::write(files.key(), "nonsense").unwrap();
-    assert_eq!(shown(&connect(server.port(), "localhost", files.trusted()).await), second);
+    assert!(server.reload().is_err(), "it was looked at");
+    assert_eq!(shown(&connect(port, "localhost", files.trusted()).await), second, "and the last one stays in use");
+    files.renew();
+    let third = within(NOTICED, "the one after the bad one", other_than(&second)).await;
+    assert_ne!(third, first);
     client.has_heard_all().await;
 }
 

@@ -65,6 +65,18 @@ impl Client {
         outbound["callid"].as_str().unwrap().to_owned()
     }
 
+    /// The next call that comes; calls may end before it.
+    async fn rings(&mut self) -> Value {
+        loop {
+            let Some(Message::Text(text)) = self.next().await else { panic!("no inboundcall") };
+            let mut event: Value = serde_json::from_str(&text).unwrap();
+            if event["type"] == "inboundcall" {
+                return event["detail"].take();
+            }
+            assert!(event["type"] == "hangup" || event["type"] == "outboundcall", "{event}");
+        }
+    }
+
     /// Whom a search finds.
     async fn finds(&mut self, search: &str) -> Vec<String> {
         self.tells("autocomplete", json!({ "search": search })).await;
@@ -479,9 +491,45 @@ async fn one_client_cannot_fill_up_another_with_calls() {
     for _ in 0..10 {
         let mut passing = running.member("passing").await;
         for _ in 0..16 {
-            passing.calls(&mut other, "b").await;
+            passing.tells("call", json!({ "to": "b" })).await;
+            passing.is_told("outboundcall").await;
+            other.rings().await;
         }
         within(SOON, "leaving", passing.leaves()).await;
     }
-    running.member("d").await.calls(&mut other, "b").await;
+    running.member("d").await.tells("call", json!({ "to": "b" })).await;
+    assert_eq!(other.rings().await["fromsessionid"], "d");
+}
+
+#[tokio::test]
+async fn strangers_end_no_call_that_was_answered_and_keep_nobody_from_calling() {
+    let running = Running::start();
+    let (mut one, mut victim, callid) = running.call("friend", "v").await;
+    victim.tells("answer", json!({ "callid": callid, "sdp": "v=0" })).await;
+    one.is_told("answer").await;
+    let mut absent = running.member("absent").await;
+    let kept = victim.calls(&mut absent, "absent").await;
+    within(SOON, "leaving", absent.leaves()).await;
+    let mut strangers = Vec::new();
+    for n in 0..5 {
+        let mut stranger = running.member(&format!("s{n}")).await;
+        for _ in 0..16 {
+            stranger.tells("call", json!({ "to": "v" })).await;
+            assert_eq!(victim.rings().await["fromsessionid"], format!("s{n}"));
+        }
+        strangers.push(stranger);
+    }
+    let mut other = running.member("other").await;
+    victim.tells("call", json!({ "to": "other" })).await;
+    assert_eq!(other.is_told("inboundcall").await["fromsessionid"], "v");
+    let mut late = running.member("late").await;
+    late.tells("call", json!({ "to": "v" })).await;
+    assert_eq!(victim.rings().await["fromsessionid"], "late");
+    one.tells("offer", json!({ "callid": callid, "sdp": "v=0" })).await;
+    assert_eq!(victim.is_told("offer").await["callid"], callid, "what was answered goes on");
+    let mut back = running.workrooms().await;
+    let calls = json!([metadata(&kept, "v", "absent")]);
+    back.tells("register", json!({ "sessionid": "absent", "calls": calls })).await;
+    back.tells("offer", json!({ "callid": kept, "sdp": "v=0" })).await;
+    assert_eq!(victim.is_told("offer").await["callid"], kept, "and so does what it had placed");
 }

@@ -1,11 +1,12 @@
 //! From what a person wrote to what the server takes.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use thiserror::Error;
 
 use crate::{
     config::{AllowedOrigin, ServeSettings, turn_address},
+    ids::NAME_LIMIT,
     server::{Limits, Origins, Settings, Tls, Turn},
 };
 
@@ -15,7 +16,13 @@ const TURN_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 /// When clients are told to come back, unless said: 5 s.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Settings that do not go together.
+/// How long anything may be told to take: a day.
+const LONGEST: u64 = 24 * 60 * 60;
+
+/// The least that a message has to be allowed, in bytes: `HELLO` with the longest uid, and something more.
+const LEAST_MESSAGE: usize = 1024;
+
+/// Settings that do not go together, or cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SettingsError {
     /// One of `certificate` and `key` without the other.
@@ -33,20 +40,57 @@ pub enum SettingsError {
     /// One of `turn` and `turn-secret-file` without the other.
     #[error("a TURN server needs turn-secret-file, and that file a TURN server")]
     HalfTurn,
+    /// A time beyond [`LONGEST`].
+    #[error("{0} is more than a day, {LONGEST} seconds")]
+    TooLong(&'static str),
+    /// `max-uid` beyond what a uid may ever have.
+    #[error("max-uid is more than {NAME_LIMIT}, which no uid may have")]
+    Uid,
+    /// `max-message` below [`LEAST_MESSAGE`].
+    #[error("max-message is less than {LEAST_MESSAGE}, and clients could not even say who they are")]
+    Message,
+    /// `max-waiting` below two messages.
+    #[error("max-waiting is less than two messages of max-message, so that nobody could be sent one")]
+    Waiting,
 }
 
 /// What the server takes, with the defaults for what is not said.
 pub fn settings(written: &ServeSettings) -> Result<Settings, SettingsError> {
-    let defaults = Settings::default();
+    for (name, seconds) in [
+        ("turn-lifetime", written.turn_lifetime.map(u64::from)),
+        ("hello-timeout", written.hello_timeout.map(u64::from)),
+        ("idle-ping", written.idle_ping.map(u64::from)),
+        ("pong-timeout", written.pong_timeout.map(u64::from)),
+        ("retry-after", written.retry_after),
+    ] {
+        if seconds.is_some_and(|seconds| seconds > LONGEST) {
+            return Err(SettingsError::TooLong(name));
+        }
+    }
     Ok(Settings {
-        limits: limits(written, defaults.limits),
+        limits: possible(limits(written, Limits::default()))?,
         tls: tls(written)?,
         stun: written.stun.iter().map(|stun| stun.address().replacen("://", ":", 1)).collect(),
         turn: turn(written)?,
         origins: origins(&written.origin),
+        proxies: written.proxy.iter().map(IpAddr::to_canonical).collect(),
         metrics: written.metrics,
         retry_after: written.retry_after.map_or(Some(RETRY_AFTER), promised),
     })
+}
+
+/// Limits with which a server can work.
+fn possible(limits: Limits) -> Result<Limits, SettingsError> {
+    if limits.uid > NAME_LIMIT {
+        return Err(SettingsError::Uid);
+    }
+    if limits.message < LEAST_MESSAGE {
+        return Err(SettingsError::Message);
+    }
+    if limits.waiting / 2 < limits.message {
+        return Err(SettingsError::Waiting);
+    }
+    Ok(limits)
 }
 
 /// Nought promises nothing.
@@ -133,6 +177,24 @@ mod tests {
     fn a_server_that_does_not_come_back_promises_nothing() {
         assert_eq!(of("retry-after = 30").unwrap().retry_after, Some(Duration::from_secs(30)));
         assert_eq!(of("retry-after = 0").unwrap().retry_after, None);
+    }
+
+    #[test]
+    fn what_could_not_work_is_refused() {
+        for (text, refusal) in [
+            ("turn-lifetime = 18446744073709551615", SettingsError::TooLong("turn-lifetime")),
+            ("hello-timeout = 86401", SettingsError::TooLong("hello-timeout")),
+            ("retry-after = 86401", SettingsError::TooLong("retry-after")),
+            ("max-uid = 257", SettingsError::Uid),
+            ("max-message = 1023", SettingsError::Message),
+            ("max-waiting = 131071", SettingsError::Waiting),
+            ("max-message = 524289", SettingsError::Waiting),
+        ] {
+            assert_eq!(of(text), Err(refusal), "{text}");
+        }
+        for good in ["hello-timeout = 86400", "max-uid = 1", "max-message = 1024", "max-waiting = 131072"] {
+            assert!(of(good).is_ok(), "{good}");
+        }
     }
 
     #[test]

@@ -94,17 +94,21 @@ impl Acme {
 
     /// Asks for the certificate and renews it, for ever.
     pub(super) async fn keep(&self) {
-        let mut asking = Asking { names: self.domains.join(", "), retry: RETRY, told_of_folder: false };
+        let names = self.domains.join(", ");
+        let mut asking = Asking { names, retry: RETRY, told_of_folder: false, has_certificate: false };
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut state = first.unwrap_or_else(|| self.begin());
         loop {
             // What takes longer is begun anew; what is kept on disk carries over.
             let _ = tokio::time::timeout(COURSE, asking.follow(&mut state)).await;
             let mut next = self.begin();
-            if let Ok(Some(event)) = tokio::time::timeout(TAKE_OVER, next.next()).await {
-                asking.tell(event);
-            }
+            let found = tokio::time::timeout(TAKE_OVER, next.next()).await.ok().flatten();
+            let takes_over = asking.takes_over(found.as_ref());
+            found.into_iter().for_each(|event| asking.tell(event));
             match shown(&next) {
+                Ok(_) if !takes_over => {
+                    tracing::warn!("what is kept of the certificate cannot be used; the one in memory stays in use");
+                }
                 Ok(config) => {
                     *self.current.lock().unwrap_or_else(PoisonError::into_inner) = config;
                     state = next;
@@ -163,6 +167,8 @@ struct Asking {
     names: String,
     retry: Duration,
     told_of_folder: bool,
+    /// Whether there is a certificate to show, if only in memory.
+    has_certificate: bool,
 }
 
 impl Asking {
@@ -182,8 +188,14 @@ impl Asking {
         }
     }
 
+    /// Whether a new course that begins so may take the old one's place: not without a certificate where there is one.
+    fn takes_over(&self, beginning: Option<&Event>) -> bool {
+        !self.has_certificate || matches!(beginning, Some(Ok(EventOk::DeployedCachedCert)))
+    }
+
     fn tell(&mut self, event: Event) {
         let Self { names, .. } = self;
+        self.has_certificate |= matches!(event, Ok(EventOk::DeployedCachedCert | EventOk::DeployedNewCert));
         match event {
             Ok(EventOk::DeployedCachedCert) => tracing::info!("the certificate for {names} is the one that was kept"),
             Ok(EventOk::DeployedNewCert) => {
@@ -306,6 +318,18 @@ mod tests {
         ] {
             assert_eq!(is_public_name(name), is, "{name}");
         }
+    }
+
+    #[test]
+    fn a_certificate_gives_way_to_another_only() {
+        let mut asking = Asking { names: "a".into(), retry: RETRY, told_of_folder: false, has_certificate: false };
+        let unreadable: Event = Err(EventError::CertCacheLoad(io::Error::other("damaged")));
+        assert!(asking.takes_over(None) && asking.takes_over(Some(&unreadable)), "there is nothing to lose");
+        asking.tell(Ok(EventOk::DeployedNewCert));
+        asking.tell(Err(EventError::CertCacheStore(io::Error::other("full"))));
+        assert!(!asking.takes_over(None) && !asking.takes_over(Some(&unreadable)));
+        assert!(!asking.takes_over(Some(&Ok(EventOk::AccountCacheStore))));
+        assert!(asking.takes_over(Some(&Ok(EventOk::DeployedCachedCert))));
     }
 
     #[test]

@@ -49,7 +49,12 @@ impl Folder {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
         let path = self.path(name);
         let draft = path.with_extension(format!("{}.new", std::process::id()));
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        // One that was left behind may be readable by others: its mode is not to be this one's.
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
         let written = file.write_all(content).and_then(|()| file.sync_all());
         let result = written.and_then(|()| fs::rename(&draft, path));
         if result.is_err() {
@@ -76,5 +81,25 @@ impl Folder {
         let key = KeyPair::generate().map_err(|error| bad(error.to_string()))?;
         self.store(name, &key.serialize_pem())?;
         Ok(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_its_owners_alone_whatever_was_left_behind() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = Folder::new(home.path());
+        let draft = home.path().join(format!("key.{}.new", std::process::id()));
+        fs::write(&draft, "left behind").unwrap();
+        fs::set_permissions(&draft, fs::Permissions::from_mode(0o666)).unwrap();
+        folder.write("key.pem", b"secret").unwrap();
+        let mode = fs::metadata(folder.path("key.pem")).unwrap().permissions().mode();
+        assert_eq!((mode & 0o777, draft.exists()), (0o600, false));
+        assert_eq!(folder.read("key.pem").unwrap().unwrap(), b"secret");
     }
 }
