@@ -113,8 +113,8 @@ pub enum Error {
     /// The authority that is to be trusted cannot be.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
-    /// A call came to nothing.
-    #[error("no call with {name}: {why}")]
+    /// A call came to nothing, or broke off.
+    #[error("{}{name}: {why}", if matches!(.why, Failure::Broken(_)) { "the call with " } else { "no call with " })]
     NoCall {
         /// Who was called.
         name: String,

@@ -26,7 +26,7 @@ pub struct Options {
     pub who: Who,
     /// What to be registered as; nothing for a random number.
     pub name: Option<PeerUid>,
-    /// How the gate stands at the beginning of every call.
+    /// How the gate stands at first; closed, also after every call.
     pub gate: Gate,
     /// Where to meet, with what, and how it is shown.
     pub means: Means,
@@ -231,6 +231,9 @@ impl Caller {
             socket::Event::Closed(error) => {
                 self.socket = None;
                 if let Some(error) = error {
+                    if let socket::SocketError::Restarts(back_in) = error {
+                        self.handle(Input::ServerStops(back_in))?;
+                    }
                     self.no_line(error)?;
                 }
                 self.handle(Input::SocketClosed)

@@ -10,6 +10,7 @@ use super::{
     random_id,
 };
 use crate::{
+    foreign,
     ids::Sessionid,
     invite::Origin,
     rt,
@@ -108,7 +109,7 @@ fn rows(session: &Sessionid, profiles: &Profiles) -> Vec<Row> {
 
 /// What a stranger calls themselves, safe to show.
 fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(80).collect()
+    foreign::shown(text, foreign::NAME)
 }
 
 #[cfg(test)]

@@ -229,6 +229,9 @@ impl Visit {
             socket::Event::Closed(error) => {
                 self.socket = None;
                 if let Some(error) = error {
+                    if let socket::SocketError::Restarts(back_in) = error {
+                        self.handle(Input::ServerStops(back_in))?;
+                    }
                     self.no_line(error)?;
                 }
                 self.handle(Input::SocketClosed)
