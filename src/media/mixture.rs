@@ -39,7 +39,8 @@ pub(super) struct Mixture {
 pub(super) struct Part {
     mixture: Mixture,
     source: AppSrc,
-    pad: gst::Pad,
+    /// Where it enters the mixer, once it does.
+    into: Option<gst::Pad>,
 }
 
 impl Mixture {
@@ -103,15 +104,16 @@ impl Mixture {
 
     /// Adds what passes `raw`, which comes in at `entry`.
     pub(super) fn add(&self, raw: &gst::Pad, entry: &gst::Pad) -> Result<Part, MediaError> {
-        // While the gate opens or closes, nothing is added.
-        let mut entries = self.entries.hold();
         let source = source(WAITING);
         source.set_min_latency(i64::try_from(LATE.nseconds()).unwrap_or(0));
+        // Before the lock, which it takes when it is dropped.
+        let mut part = Part { mixture: self.clone(), source: source.clone(), into: None };
+        // While the gate opens or closes, nothing is added.
+        let mut entries = self.entries.hold();
         self.bin.add(&source)?;
         let into = self.mixer.request_pad_simple("sink_%u");
-        let into = into.ok_or_else(|| MediaError::Setup("the mixer takes no more".into()))?;
-        let part = Part { mixture: self.clone(), source: source.clone(), pad: into.clone() };
-        let link = pad(source.upcast_ref(), "src")?.link(&into);
+        let into = part.into.insert(into.ok_or_else(|| MediaError::Setup("the mixer takes no more".into()))?);
+        let link = pad(source.upcast_ref(), "src")?.link(into);
         link.map_err(|error| MediaError::Setup(format!("the mixer: {error}")))?;
         source.sync_state_with_parent()?;
         raw.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
@@ -142,12 +144,13 @@ impl Mixture {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        let Self { mixture, source, pad } = self;
+        let Self { mixture, source, into } = self;
         let _entries = mixture.entries.hold();
         // First the pad, which may hold up the source.
-        mixture.mixer.release_request_pad(pad);
+        into.iter().for_each(|pad| mixture.mixer.release_request_pad(pad));
+        let is_in = source.parent().is_some();
         if source.set_state(gst::State::Null).is_err()
-            || mixture.bin.remove(source.upcast_ref::<gst::Element>()).is_err()
+            || is_in && mixture.bin.remove(source.upcast_ref::<gst::Element>()).is_err()
         {
             tracing::warn!("a member's stream is left over");
         }
@@ -184,6 +187,29 @@ fn places(count: usize) -> Vec<[i32; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_mixer_does_not_take_leaves_nothing_behind_and_holds_up_nobody() {
+        gst::init().expect("GStreamer");
+        // In another bin, so that nothing can be linked to it; and one that gives no pads.
+        for (mixer, elsewhere) in [("audiomixer", true), ("fakesink", false)] {
+            let (bin, other) = (gst::Bin::new(), gst::Bin::new());
+            let mixer = element(mixer).build().expect("a mixer");
+            if elsewhere { &other } else { &bin }.add(&mixer).expect("a bin");
+            let mixture = Mixture { bin: bin.clone(), mixer: mixer.clone(), entries: Entries::default() };
+            let (done, wait) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                let raw = gst::Pad::new(gst::PadDirection::Sink);
+                let _ = done.send(mixture.add(&raw, &raw).is_err());
+                drop(mixture.entries.hold());
+                let _ = done.send(true);
+            });
+            for _ in 0..2 {
+                assert_eq!(wait.recv_timeout(std::time::Duration::from_secs(10)), Ok(true), "it hangs");
+            }
+            assert!(elsewhere && bin.children().is_empty() || !elsewhere && bin.children() == [mixer]);
+        }
+    }
 
     #[test]
     fn pictures_fill_the_window_without_lying_upon_each_other() {
