@@ -18,6 +18,7 @@ use super::{
     devices::{self, Ends, Inventory},
     gate,
     peer::Peer,
+    probe::Flag,
 };
 use crate::{
     call::{Connection, MediaCommand, MediaEvent},
@@ -55,18 +56,21 @@ pub(super) enum Command {
 pub(super) struct Commands {
     sender: mpsc::Sender<Command>,
     waiting: Arc<AtomicUsize>,
+    /// Set once the thread has begun to work them off.
+    served: Flag,
 }
 
 /// Where its commands arrive.
 pub(super) struct Inbox {
     receiver: Receiver<Command>,
     waiting: Arc<AtomicUsize>,
+    served: Flag,
 }
 
 fn queue() -> (Commands, Inbox) {
     let (sender, receiver) = mpsc::channel();
-    let waiting = Arc::default();
-    (Commands { sender, waiting: Arc::clone(&waiting) }, Inbox { receiver, waiting })
+    let (waiting, served) = (Arc::default(), Flag::default());
+    (Commands { sender, waiting: Arc::clone(&waiting), served: served.clone() }, Inbox { receiver, waiting, served })
 }
 
 impl Commands {
@@ -83,11 +87,17 @@ impl Commands {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         self.sender.send(command).map_err(|_| NoMedia)
     }
+
+    /// Whether the thread has come to working them off.
+    pub(super) fn are_served(&self) -> bool {
+        self.served.is_set()
+    }
 }
 
 impl Inbox {
     /// The next command; the last is to stop.
     pub(super) fn next(&self) -> Command {
+        self.served.set(true);
         let command = self.receiver.recv().unwrap_or(Command::Stop);
         self.waiting.fetch_sub(1, Ordering::AcqRel);
         command
@@ -343,4 +353,31 @@ fn only_loopback() -> Option<IpAddr> {
     let addresses = if_addrs::get_if_addrs().ok()?;
     let lonely = addresses.iter().all(if_addrs::Interface::is_loopback);
     lonely.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ids::SessionId, negotiation::Candidate};
+
+    #[test]
+    fn no_end_of_a_connection_is_lost_however_much_waits() {
+        let (commands, inbox) = queue();
+        let connection = Connection::first(SessionId::from_bits(1));
+        let candidate = Candidate { candidate: "x".into(), mid: None, m_line_index: 0 };
+        let call = |command| commands.send(Command::Call(connection.clone(), command));
+        for _ in 0..100_000 {
+            assert!(call(MediaCommand::AddCandidate(candidate.clone())).is_ok());
+        }
+        assert!(call(MediaCommand::Close).is_ok() && !commands.are_served());
+        let mut before = 0;
+        while !matches!(inbox.next(), Command::Call(_, MediaCommand::Close)) {
+            before += 1;
+        }
+        assert!(before == BACKLOG && commands.are_served());
+        assert!(call(MediaCommand::AddCandidate(candidate)).is_ok());
+        assert!(matches!(inbox.next(), Command::Call(_, MediaCommand::AddCandidate(_))), "there is room again");
+        drop(inbox);
+        assert!(call(MediaCommand::Close).is_err());
+    }
 }

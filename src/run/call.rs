@@ -4,9 +4,7 @@ mod way;
 
 use futures_util::{FutureExt, pin_mut, select_biased};
 
-use super::{
-    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, notice, random_id, tell, unix_now,
-};
+use super::{Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, notice, random_id, tell, unix_now};
 use crate::{
     call::Phase,
     conversation::{Gate, Switch, Track},
@@ -318,8 +316,7 @@ impl Caller {
         for socket in [self.left.take(), self.socket.take()].into_iter().flatten() {
             socket.close().await;
         }
-        // A device that hangs in closing must not keep the program: the system takes it back.
-        let _ = rt::timeout(CLOSE_LIMIT, rt::blocking(move || drop(media))).await;
+        super::close(media).await;
         self.screen.show(&screen::Event::Ended);
     }
 }
