@@ -138,10 +138,10 @@ pub(crate) fn closes_after_call(at_first: Gate, now: Gate) -> bool {
 
 /// What kind of failure the end of a call is, if it is one.
 pub(crate) fn failure(ending: Ending, was_connected: bool) -> Option<Failure> {
-    match ending {
-        Ending::HungUp => None,
-        Ending::Failed(why) if was_connected => Some(Failure::Broken(why)),
-        ending => (!was_connected).then_some(Failure::Ended(ending)),
+    match (ending, was_connected) {
+        (Ending::HungUp, _) => None,
+        (Ending::Failed(why), true) => Some(Failure::Broken(why)),
+        (ending, was_connected) => (!was_connected).then_some(Failure::Ended(ending)),
     }
 }
 
