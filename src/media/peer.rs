@@ -172,6 +172,12 @@ impl Peer {
         self.devices.as_ref()
     }
 
+    /// How many elements of this kind it has, at any depth.
+    #[cfg(test)]
+    pub(super) fn count(&self, factory: &str) -> usize {
+        self.pipeline.iterate_all_by_element_factory_name(factory).into_iter().count()
+    }
+
     /// Which connection of a call it is, if a call has it.
     pub(super) fn connection(&self) -> Option<&Connection> {
         self.reporter.connection()

@@ -192,3 +192,31 @@ fn end() -> Result<(gst::Element, gst::Pad), MediaError> {
     let raw = pad(&end, "sink")?;
     Ok((end, raw))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{media::Far, rt};
+
+    #[test]
+    fn for_however_many_sound_and_pictures_are_encoded_once() {
+        gst::init().expect("GStreamer");
+        let ends = Ends {
+            microphone: Some(Origin::Tone(440.0)),
+            camera: Some(Origin::Picture(None)),
+            speaker: Some(Origin::Report),
+            window: Some(Origin::Report),
+        };
+        let (sender, _events) = rt::channel(1024);
+        let passes = Passes { open: Flag::default(), microphone: Flag::default(), camera: Flag::default() };
+        let (studio, _devices) = Studio::new(&ends, &passes, &sender).expect("a studio");
+        let options = Options { address: Some([127, 0, 0, 1].into()), far: Far::Stock, ..Options::default() };
+        let member = || studio.member(&options, Layout::OFFERED).expect("a member");
+        let members = [member(), member(), member()];
+        for (factory, each) in [("vp8enc", 0), ("opusenc", 0), ("rtpvp8pay", 1), ("rtpopuspay", 1)] {
+            let here = studio.pipeline.iterate_all_by_element_factory_name(factory).into_iter().count();
+            assert_eq!(here, 1 - each, "{factory}");
+            assert!(members.iter().all(|member| member.peer.count(factory) == each), "{factory}");
+        }
+    }
+}
