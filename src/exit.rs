@@ -181,7 +181,7 @@ impl Exit {
         let hint = match error {
             SocketError::Unreachable(_) => "check the address and the network, and that `twocan serve` runs there",
             SocketError::NotRendezvous(_) => "check the address; `twocan serve` shows the right one",
-            SocketError::Restarts(_) => "try again in a moment",
+            SocketError::Restarts(_) | SocketError::Busy(_) => "try again in a moment",
             SocketError::Certificate(_) => "check the address and this machine's clock",
             SocketError::Untrusted => {
                 "trust the server's own authority: --ca FILE, which it gives at /ca; or start it with --acme and its public name"

@@ -59,6 +59,9 @@ pub enum SocketError {
     /// The server is not there for a while, and says when it is.
     #[error("the server restarts, and is back in {} s", .0.wait().as_secs())]
     Restarts(BackIn),
+    /// The server takes nobody in just now, and says when to come again.
+    #[error("the server is busy, and says to come again in {} s", .0.wait().as_secs())]
+    Busy(BackIn),
     /// The server's certificate is not good.
     #[error("the server's certificate is not valid: {0}")]
     Certificate(String),
@@ -158,10 +161,10 @@ async fn open(server: &Origin, url: Url) -> Result<Stream, SocketError> {
 fn classify(error: tungstenite::Error) -> SocketError {
     match error {
         tungstenite::Error::Io(error) => of_io(&error),
-        tungstenite::Error::Http(response) if response.status() == 503 && retry_after(&response).is_some() => {
-            SocketError::Restarts(BackIn::new(retry_after(&response).unwrap_or_default()))
-        }
-        tungstenite::Error::Http(response) => SocketError::NotRendezvous(format!("it says {}", response.status())),
+        tungstenite::Error::Http(response) => match retry_after(&response) {
+            Some(wait) if [429, 503].contains(&response.status().as_u16()) => SocketError::Busy(BackIn::new(wait)),
+            _ => SocketError::NotRendezvous(format!("it says {}", response.status())),
+        },
         error => SocketError::NotRendezvous(error.to_string()),
     }
 }

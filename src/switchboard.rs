@@ -158,6 +158,11 @@ impl Switchboard {
         std::mem::take(&mut self.turned_away)
     }
 
+    /// How often the directory was looked through since this was asked last.
+    pub fn take_searches(&mut self) -> u32 {
+        self.workrooms.take_searches()
+    }
+
     fn open(&mut self, now: Instant, id: ConnectionId, resume: Option<&Resume>) {
         let until = now + self.limits.hello;
         self.resumes.extend(resume.map(|resume| (id, resume.clone())));
@@ -191,7 +196,7 @@ impl Switchboard {
             }
             Place::Session(other) => {
                 let to = *other;
-                self.outputs.push_back(Output::Send { to, text: text.into() });
+                self.outputs.push_back(Output::Send { to, text: text.into(), relayed: true });
             }
             Place::Room(room) => {
                 let (uid, room) = (uid.clone(), room.clone());
@@ -420,13 +425,14 @@ impl Switchboard {
     }
 
     fn send(&mut self, to: ConnectionId, line: &ServerLine) {
-        self.outputs.push_back(Output::Send { to, text: line.to_string().into() });
+        let relayed = matches!(line, ServerLine::RoomPeerMsg { .. });
+        self.outputs.push_back(Output::Send { to, text: line.to_string().into(), relayed });
     }
 
     fn broadcast(&mut self, room: &Arc<RoomId>, line: &ServerLine) {
         let text: Arc<str> = line.to_string().into();
         for &to in self.rooms.get(room).into_iter().flatten() {
-            self.outputs.push_back(Output::Send { to, text: text.clone() });
+            self.outputs.push_back(Output::Send { to, text: text.clone(), relayed: false });
         }
     }
 }

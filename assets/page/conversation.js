@@ -6,19 +6,15 @@
 // comes back as `{ type: "channel", told }`. The native peer's `conversation.rs` is its twin. Times are milliseconds on
 // any clock that does not jump.
 
-import { Backoff } from "./backoff.js";
 import { Call } from "./call.js";
 import { newSession, parseId, uidOf } from "./ids.js";
+import { Line } from "./line.js";
 import * as say from "./negotiation.js";
 import * as wire from "./rendezvous.js";
 import { Wish } from "./wish.js";
 
-/** How long the server may take to let this side in: twice its check of a half-dead holder. */
-export const REGISTER_LIMIT = 6_000;
 /** How often the server is asked who is there while somebody who is wanted is not: it may have told wrongly. */
 export const LOOK_INTERVAL = 5_000;
-/** How long it may take to answer when asked whether it is still there. */
-export const PROBE_LIMIT = 3_000;
 
 export class Conversation {
   /**
@@ -28,8 +24,13 @@ export class Conversation {
    */
   constructor({ convo, me, pairing, alone, camera, random = Math.random, session = newSession }) {
     Object.assign(this, { convo, me, pairing, alone, camera, newSession: session });
-    this.line = { kind: "idle" };
-    this.backoff = new Backoff(random);
+    this.outputs = [];
+    this.line = new Line({
+      ...{ uid: uidOf(me, convo), room: convo, random },
+      out: (type, fields) => this.out(type, fields),
+      joined: (now, peers) => this.joined(now, peers),
+      lost: (now) => this.farUnreachable(now),
+    });
     /** Whether the far side is there, and has proved it; and whether it can be told something. */
     this.farHere = false;
     this.met = false;
@@ -45,7 +46,6 @@ export class Conversation {
     this.wish = new Wish();
     /** How far the call has got, as a person is told. */
     this.phase = "idle";
-    this.outputs = [];
     this.makeCall();
   }
 
@@ -57,15 +57,15 @@ export class Conversation {
   /** When a `deadline` input is due; Infinity if nothing is awaited. */
   deadline() {
     const code = this.pairing.kind === "waiting" ? this.pairing.until : Infinity;
-    return Math.min(this.line.until ?? Infinity, code, this.look, this.call.deadline(), this.wish.deadline());
+    return Math.min(this.line.until, code, this.look, this.call.deadline(), this.wish.deadline());
   }
 
   /** Takes note of what happened; drain `poll()` afterwards. */
   handle(now, input) {
     const inputs = {
       wake: () => this.wake(now),
-      socketOpen: () => this.socketOpen(now),
-      socketClosed: () => this.socketClosed(now, wire.backIn(input.reason)),
+      socketOpen: () => this.line.opened(now),
+      socketClosed: () => this.line.closed(now, input.reason),
       line: () => this.heard(now, wire.parseServerLine(input.text)),
       channel: () => this.channelTold(now, input.told),
       networkChanged: () => this.networkChanged(now),
@@ -99,59 +99,23 @@ export class Conversation {
 
   // ── the line ──
 
-  /** The page begins, is looked at again, or the network is back: the line is made, or asked whether it lives. */
+  /** The page begins, is looked at again, or the network is back. */
   wake(now) {
-    if (this.pairing.kind === "refused") return;
-    if (this.line.kind === "idle" || this.line.kind === "offline") {
-      this.connect(now);
-    } else if (this.line.kind === "joined" && this.line.until === undefined) {
-      this.line = { kind: "joined", until: now + PROBE_LIMIT };
-      this.send(wire.peerList());
-    }
+    if (this.pairing.kind !== "refused") this.line.wake(now);
   }
 
-  connect(now) {
-    this.line = { kind: "connecting", until: now + REGISTER_LIMIT };
-    this.out("connect");
-  }
-
-  socketOpen(now) {
-    if (this.line.kind !== "connecting") return;
-    this.line = { kind: "registering", until: now + REGISTER_LIMIT };
-    this.send(wire.hello(uidOf(this.me, this.convo)));
-  }
-
-  /** `back`: when the server says it is back, if it does. */
-  socketClosed(now, back = null) {
-    if (["idle", "taken", "offline"].includes(this.line.kind)) return;
-    if (back !== null) this.backoff.told(back);
-    this.line = { kind: "offline", until: this.backoff.next(now) };
-    this.farUnreachable(now);
-  }
-
-  /** The line to the server is made anew at once, and the call gets a new connection when the two meet. */
+  /** The line is made anew at once, and the call gets a new connection when the two meet. */
   networkChanged(now) {
-    if (this.line.kind === "idle" || this.line.kind === "taken") return;
-    if (this.line.kind !== "offline") {
-      this.out("disconnect");
-      this.farUnreachable(now);
-    }
-    this.backoff.reset();
+    if (!this.line.isWanted) return;
+    this.line.renew(now);
     this.call.handle(now, { type: "renew" });
-    this.connect(now);
-  }
-
-  dropLine(now) {
-    this.out("disconnect");
-    this.socketClosed(now);
   }
 
   takeOver(now) {
     if (this.line.kind !== "taken") return;
     // Whoever held the uid is letting go, but its connection may outlive it for a moment.
     this.alone = true;
-    this.backoff.reset();
-    this.connect(now);
+    this.line.begin(now);
   }
 
   /** Another tab takes this conversation over, or the page is left: nothing is hung up, it may go on there. */
@@ -165,38 +129,25 @@ export class Conversation {
   }
 
   taken(now) {
-    this.line = { kind: "taken" };
-    this.out("disconnect");
+    this.line.stop("taken");
     this.farUnreachable(now);
   }
 
   heard(now, line) {
     if (line === null) return;
-    // Whatever the server says, it is there.
-    if (this.line.kind === "joined") this.line = { kind: "joined" };
+    this.line.hear(now, line);
     const lines = {
-      hello: () => this.registered(now),
-      room: () => this.joined(now, line.peers),
       peers: () => this.setFar(now, line.peers.includes(this.farUid), "begins"),
       joined: () => line.uid === this.farUid && this.setFar(now, true, "waits"),
       left: () => line.uid === this.farUid && this.setFar(now, false),
       message: () => this.frame(line.from, line.text),
       error: () => this.refusedByServer(now, line.text),
     };
-    lines[line.type]();
-  }
-
-  registered(now) {
-    if (this.line.kind !== "registering") return;
-    this.line = { kind: "joining", until: now + REGISTER_LIMIT };
-    this.send(wire.room(this.convo));
+    lines[line.type]?.();
   }
 
   joined(now, peers) {
-    if (this.line.kind !== "joining") return;
-    this.line = { kind: "joined" };
     this.alone = true;
-    this.backoff.reset();
     this.setFar(now, peers.includes(this.farUid), "begins");
   }
 
@@ -204,7 +155,7 @@ export class Conversation {
     // In the room an error is about a message to somebody who has just left.
     if (this.line.kind !== "registering" && this.line.kind !== "joining") return;
     if (text === wire.UID_TAKEN && !this.alone) this.taken(now);
-    else this.dropLine(now);
+    else this.line.drop(now);
   }
 
   get farUid() {
@@ -251,7 +202,7 @@ export class Conversation {
 
   channelTold(now, told) {
     const outputs = {
-      send: () => this.line.kind === "joined" && this.send(wire.peerMessage(uidOf(told.to, this.convo), told.text)),
+      send: () => this.line.kind === "joined" && this.line.send(wire.peerMessage(uidOf(told.to, this.convo), told.text)),
       learned: () => this.out("learned", { key: told.key }),
       paired: () => this.pair(told),
       up: () => this.up(now, told.words),
@@ -287,9 +238,8 @@ export class Conversation {
   refused() {
     if (this.pairing.kind !== "accepting") return;
     this.pairing = { kind: "refused" };
-    this.line = { kind: "idle" };
+    this.line.stop("idle");
     this.farHere = false;
-    this.out("disconnect");
     this.out("forgetKey");
   }
 
@@ -360,10 +310,7 @@ export class Conversation {
   }
 
   expire(now) {
-    if (this.line.until <= now) {
-      if (this.line.kind === "offline") this.connect(now);
-      else this.dropLine(now);
-    }
+    this.line.expire(now);
     if (this.pairing.kind === "waiting" && this.pairing.until <= now) {
       this.pairing = { kind: "expired" };
       this.toChannel({ type: "expired" });
@@ -371,17 +318,13 @@ export class Conversation {
     }
     if (this.look <= now) {
       this.look = Infinity;
-      this.send(wire.peerList());
+      this.line.send(wire.peerList());
     }
     if (this.wish.expire(now)) {
       this.setPaused(true);
       this.show("idle", "far_closed");
     }
     this.call.handle(now, { type: "deadline" });
-  }
-
-  send(text) {
-    this.out("send", { text });
   }
 }
 

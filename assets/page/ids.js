@@ -33,6 +33,13 @@ export function uidOf(me, convo) {
   return `${me}:${convo}`;
 }
 
+/** Whether `one` is the greater of two uids, by their bytes in UTF-8, which are in the order of their letters' numbers. */
+export function isGreater(one, other) {
+  const [letters, others] = [[...one], [...other]];
+  const at = letters.findIndex((letter, place) => letter !== others[place]);
+  return at >= 0 && (at >= others.length || letters[at].codePointAt() > others[at].codePointAt());
+}
+
 /** These bytes in lower-case base32 without padding. */
 export function spell(bytes) {
   let text = "";

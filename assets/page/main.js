@@ -8,6 +8,7 @@ import { newId } from "./ids.js";
 import { bookmark } from "./invite.js";
 import { KeysUnavailable, loadKeys, makeKeys, saveKeys } from "./keys.js";
 import { Meters } from "./meter.js";
+import { watchNetwork } from "./network.js";
 import { CODE_LIMIT, newKey } from "./pairing.js";
 import { Peer, makeCertificate } from "./peer.js";
 import { emptyPicture, pictureOf } from "./picture.js";
@@ -53,8 +54,6 @@ class Page {
       },
     });
     this.timer = null;
-    /** How this machine is connected, where the browser tells: `wifi`, `cellular`, … */
-    this.network = navigator.connection?.type;
   }
 
   async start() {
@@ -126,21 +125,12 @@ class Page {
   }
 
   watch() {
-    addEventListener("online", () => this.handle({ type: "networkChanged" }));
-    navigator.connection?.addEventListener("change", () => this.networkChanged());
+    watchNetwork(() => this.handle({ type: "networkChanged" }));
     addEventListener("pageshow", ({ persisted }) => persisted && this.returned());
     document.addEventListener("visibilitychange", () => document.hidden || this.handle({ type: "wake" }));
     addEventListener("pagehide", () => this.leave());
     for (const kind of ["click", "keydown"]) addEventListener(kind, () => this.unblock());
     navigator.mediaDevices?.addEventListener("devicechange", () => this.capture.refill());
-  }
-
-  /** Told of every new estimate of its speed, too; what counts is that it is another: from cable to mobile, say. */
-  networkChanged() {
-    const { type } = navigator.connection;
-    const isOther = type !== this.network;
-    this.network = type;
-    if (isOther && navigator.onLine) this.handle({ type: "networkChanged" });
   }
 
   /** Back out of the history, as it was left: it begins anew, paused. */

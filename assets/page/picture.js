@@ -50,11 +50,11 @@ export function pictureOf({ conversation, now, address, place, name, notice, pic
   };
 }
 
-function noticeOf({ pairing, line, backoff }, now, notice) {
+function noticeOf({ pairing, line }, now, notice) {
   if (line.kind === "taken") return { ...obstacles.taken, kind: "obstacle" };
   if (pairing.kind === "refused" || pairing.kind === "expired") return { ...obstacles[pairing.kind], kind: "obstacle" };
   if (notice) return notice;
-  const isLost = backoff.since !== null && now - backoff.since > OFFLINE_GRACE;
+  const isLost = line.backoff.since !== null && now - line.backoff.since > OFFLINE_GRACE;
   const seconds = line.kind === "offline" ? Math.round((line.until - now) / 1000) : 0;
   return isLost ? { ...offlineWords(seconds), kind: "warning", action: null } : null;
 }

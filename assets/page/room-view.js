@@ -5,29 +5,41 @@ const element = (id) => document.getElementById(id);
 /** What counts as silence, in dBFS. */
 const SILENCE = -60;
 
-const LINES = {
-  idle: "Connecting …",
-  connecting: "Connecting …",
-  registering: "Connecting …",
-  joining: "Connecting …",
-  offline: "No connection to the server. Trying again …",
-  full: "The room is full: eight are in it. This page goes in as soon as there is a place.",
-};
+const MEMBERS = { up: "", leaving: "left", connecting: "connecting …", apart: "not connected" };
 
 /** The one line that says how things stand. */
-export function stateOf({ line, paused, muted, count, members, own }) {
-  if (line.kind === "refused") return `The server says: ${line.text}`;
-  if (line.kind !== "joined") return LINES[line.kind];
-  if (count === 1) return `${paused ? "Paused, and alone here." : "Alone here."} Give others the link.`;
+export function stateOf(model) {
+  const { line, members } = model;
+  if (line.kind === "taken") return "This room is open in another tab. Reload to talk in this one.";
+  if (line.kind === "joined") return talkOf(model);
+  const isConnected = members.some(({ how }) => how === "up");
+  return [...(isConnected ? [talkOf(model)] : []), serverOf(model)].join(" ");
+}
+
+function serverOf({ line, complaint }) {
+  if (complaint) return `The server says: ${complaint}. Trying again …`;
+  return line.backoff.since === null ? "Connecting …" : "The server does not answer. Trying again …";
+}
+
+function talkOf({ paused, muted, isFull, counts, members, own }) {
+  if (isFull) return `The room is full: ${counts.talking} are in it. You come in as soon as one leaves.`;
+  if (members.length === 0) return `${paused ? "Paused, and alone here." : "Alone here."} Give others the link.`;
   if (paused) return "Paused: nobody hears you, and you hear nobody.";
-  if (!members.some(({ isUp }) => isUp)) return "Connecting …";
+  if (!members.some(({ how }) => how === "up")) return "Connecting …";
   if (!own.sound) return "You hear the others, and send no sound.";
   return muted ? "Your microphone is muted." : "You are live.";
+}
+
+function peopleOf({ talking, waiting }) {
+  const people = talking === 1 ? "Only you" : `${talking} people`;
+  return waiting === 0 ? people : `${people}, ${waiting} waiting`;
 }
 
 export class RoomView {
   /** Calls `act` with what the person did. */
   constructor(act) {
+    /** This side's, and the members' by uid. */
+    this.own = newTile(() => this.showPictures());
     this.tiles = new Map();
     this.isHeard = false;
     const onClick = (id, action) => element(id).addEventListener("click", () => act(action()));
@@ -40,22 +52,24 @@ export class RoomView {
     document.addEventListener("keydown", (event) => spaceBar(event, act));
     // What was clicked with a pointer does not keep the space bar.
     document.addEventListener("click", ({ detail, target }) => detail > 0 && target.closest("button")?.blur());
-    const own = this.tile("own");
-    own.element.classList.add("own");
-    own.who.textContent = "You";
+    this.own.element.classList.add("own");
+    this.own.who.textContent = "You";
+    element("tiles").append(this.own.element);
   }
 
   draw(model) {
-    const { room, paused, muted, camera, notice, line, count, members } = model;
-    const connected = members.filter(({ isUp }) => isUp).length;
-    set(document.body.dataset, { line: line.kind, paused: `${paused}`, members: `${count}`, connected: `${connected}` });
+    const { room, paused, muted, camera, notice, line, counts, members } = model;
+    const connected = members.filter(({ how }) => how === "up").length;
+    set(document.body.dataset, { line: line.kind, paused: `${paused}`, connected: `${connected}` });
+    set(document.body.dataset, { members: `${counts.talking}`, waiting: `${counts.waiting}` });
     set(document, { title: `${paused ? "" : "● "}${room} · twocan` });
     text("room-name", room);
-    text("people", count === 1 ? "Only you" : `${count} people`);
+    text("people", peopleOf(counts));
     text("state", stateOf(model));
     set(element("notice"), { hidden: notice === null });
     text("notice-text", notice ?? "");
     const button = element("unpause");
+    set(button, { disabled: line.kind === "taken" });
     set(button.dataset, { paused: `${paused}` });
     attribute(button, "aria-pressed", `${!paused}`);
     text("unpause-label", paused ? "Unpause" : "Pause");
@@ -65,39 +79,36 @@ export class RoomView {
   }
 
   drawTiles({ members, paused, muted, own }) {
-    const wanted = new Set(["own", ...members.map(({ uid }) => uid)]);
+    const wanted = new Set(members.map(({ uid }) => uid));
     for (const [uid, { element }] of this.tiles) {
       if (wanted.has(uid)) continue;
       element.remove();
       this.tiles.delete(uid);
     }
-    for (const { uid, isUp, isHere } of members) {
+    for (const { uid, how } of members) {
       const tile = this.tile(uid);
-      set(tile.who, { textContent: `Guest ${uid}` });
-      set(tile.how, { textContent: isUp ? (isHere ? "" : "lost its line") : "connecting …" });
-      set(tile.element.dataset, { state: isUp ? "up" : "connecting" });
+      set(tile.how, { textContent: MEMBERS[how] });
+      set(tile.element.dataset, { state: how });
     }
-    const mine = this.tiles.get("own");
-    set(mine.how, { textContent: paused ? "paused" : own.sound ? (muted ? "muted" : "live") : "no sound" });
-    set(mine.element.dataset, { state: paused ? "paused" : "up" });
-    attribute(element("tiles"), "data-count", `${this.tiles.size}`);
+    set(this.own.how, { textContent: paused ? "paused" : own.sound ? (muted ? "muted" : "live") : "no sound" });
+    set(this.own.element.dataset, { state: paused ? "paused" : "up" });
+    attribute(element("tiles"), "data-count", `${1 + this.tiles.size}`);
     this.showPictures();
   }
 
   tile(uid) {
     const known = this.tiles.get(uid);
     if (known) return known;
-    const li = element("tile").content.firstElementChild.cloneNode(true);
-    const find = (selector) => li.querySelector(selector);
-    const tile = {
-      ...{ element: li, who: find(".who"), how: find(".how"), level: find(".level") },
-      ...{ video: find("video"), audio: find("audio"), seen: -Infinity },
-    };
-    li.dataset.uid = uid;
-    watch(tile, () => this.showPictures());
+    const tile = newTile(() => this.showPictures());
+    set(tile.who, { textContent: `Guest ${uid}`, title: `Guest ${uid}` });
     this.tiles.set(uid, tile);
-    element("tiles").append(li);
+    element("tiles").append(tile.element);
     return tile;
+  }
+
+  /** The tile of a member, or of this side by null. */
+  tileOf(uid) {
+    return uid === null ? this.own : this.tiles.get(uid);
   }
 
   /** Plays what comes from a member; `refused()` hears of a browser that plays nothing before there is a click. */
@@ -113,17 +124,15 @@ export class RoomView {
   }
 
   playOwn(track) {
-    const tile = this.tiles.get("own");
-    put(tile.video, track);
-    if (!track) tile.seen = -Infinity;
+    put(this.own.video, track);
+    if (!track) this.own.seen = -Infinity;
     this.showPictures();
   }
 
   /** Whether members are heard and seen. */
   setHeard(heard, refused) {
     this.isHeard = heard;
-    for (const [uid, { audio }] of this.tiles) {
-      if (uid === "own") continue;
+    for (const { audio } of this.tiles.values()) {
       audio.muted = !heard;
       if (heard && audio.srcObject) audio.play().catch(({ name }) => name === "NotAllowedError" && refused());
     }
@@ -131,7 +140,7 @@ export class RoomView {
   }
 
   showPictures() {
-    for (const { element, video, seen } of this.tiles.values()) {
+    for (const { element, video, seen } of [this.own, ...this.tiles.values()]) {
       // What is not laid out at all would show no first picture.
       const isOpen = this.isHeard && video.srcObject !== null;
       set(video, { hidden: !isOpen });
@@ -142,19 +151,32 @@ export class RoomView {
   /** Takes pictures away that have not changed for so long: nobody sends them any more. */
   hideStill(limit) {
     const oldest = performance.now() - limit;
-    for (const tile of this.tiles.values()) if (tile.seen < oldest) tile.seen = -Infinity;
+    for (const tile of [this.own, ...this.tiles.values()]) if (tile.seen < oldest) tile.seen = -Infinity;
     this.showPictures();
   }
 
+  /** `uid` is null for this side. */
   drawLevel(uid, level) {
-    const meter = this.tiles.get(uid)?.level;
-    if (!meter) return;
+    const tile = this.tileOf(uid);
+    if (!tile) return;
     const bounded = Math.max(SILENCE, Math.min(0, level));
-    attribute(meter, "aria-valuenow", `${Math.round(bounded)}`);
+    attribute(tile.level, "aria-valuenow", `${Math.round(bounded)}`);
     const share = (1 - bounded / SILENCE).toFixed(3);
-    meter.style.setProperty("--level", share);
-    this.tiles.get(uid).element.style.setProperty("--heard", share);
+    tile.level.style.setProperty("--level", share);
+    tile.element.style.setProperty("--heard", share);
   }
+}
+
+/** A tile out of the template; `changed()` hears of its first picture. */
+function newTile(changed) {
+  const li = element("tile").content.firstElementChild.cloneNode(true);
+  const find = (selector) => li.querySelector(selector);
+  const tile = {
+    ...{ element: li, who: find(".who"), how: find(".how"), level: find(".level") },
+    ...{ video: find("video"), audio: find("audio"), seen: -Infinity },
+  };
+  watch(tile, changed);
+  return tile;
 }
 
 /** Takes note of every new picture; the first is told. */

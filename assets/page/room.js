@@ -3,11 +3,13 @@
 import { Capture } from "./capture.js";
 import { IceServers } from "./ice.js";
 import { Meters } from "./meter.js";
+import { watchNetwork } from "./network.js";
 import { Peer, makeCertificate } from "./peer.js";
-import { Roster } from "./roster.js";
+import { Roster, isOn } from "./roster.js";
 import { RoomView } from "./room-view.js";
 import { Silence } from "./silence.js";
-import { Socket, socketUrl } from "./socket.js";
+import { Socket, forgetResume, socketUrl } from "./socket.js";
+import { takeConversation } from "./tabs.js";
 import { deviceWords, soundWords, turnRefused } from "./words.js";
 
 /** How often levels are drawn while something is open, in milliseconds. */
@@ -21,18 +23,42 @@ const UID = "room-uid";
 
 const now = () => performance.now();
 
-/** A number, as some peers read nothing else; the same for as long as the tab is there. */
-function ownUid() {
-  const make = () => `${1 + (crypto.getRandomValues(new Uint32Array(1))[0] % 999_999_999)}`;
+/** A number, as some peers read nothing else. */
+function number() {
+  return `${1 + (crypto.getRandomValues(new Uint32Array(1))[0] % 999_999_999)}`;
+}
+
+/** What this tab goes by, for as long as it is there; a copy of a tab that is still open draws anew. */
+async function ownUid() {
   try {
-    return (sessionStorage[UID] ||= make());
+    const isKept = UID in sessionStorage;
+    sessionStorage[UID] ||= number();
+    if ((await isMine(sessionStorage[UID])) || !isKept) return sessionStorage[UID];
+    forgetResume();
+    return newUid();
   } catch {
-    return make(); // A browser that keeps nothing.
+    return number(); // A browser that keeps nothing.
   }
 }
 
+function newUid() {
+  const uid = number();
+  try {
+    sessionStorage[UID] = uid;
+    isMine(uid);
+  } catch {
+    // It is another after a reload.
+  }
+  return uid;
+}
+
+/** Whether no other tab goes by it; from now on this one does. */
+function isMine(uid) {
+  return takeConversation(`room ${uid}`, { steal: false, lost: () => {} }).catch(() => true);
+}
+
 class RoomPage {
-  constructor(room) {
+  constructor(room, uid) {
     this.room = room;
     this.paused = true;
     this.muted = false;
@@ -42,7 +68,7 @@ class RoomPage {
     this.peers = new Map();
     /** By uid: the number of the connection that is played. */
     this.used = new Map();
-    /** By uid, and "own": meters of what is heard. */
+    /** By uid, and null for this side: meters of what is heard. */
     this.meterOf = new Map();
     this.meters = new Meters();
     this.silence = new Silence();
@@ -52,21 +78,23 @@ class RoomPage {
       failed: (kind, error) => this.warn(deviceWords(kind, error)),
     });
     this.view = new RoomView((action) => this.act(action));
-    this.roster = new Roster({ uid: ownUid(), room, told: (output) => this.carryOut(output) });
+    this.roster = new Roster({ uid, room, number: newUid, told: (output) => this.carryOut(output) });
     this.socket = new Socket(socketUrl(location.href), {
       opened: () => this.handle({ type: "opened" }),
-      closed: () => this.handle({ type: "closed" }),
+      closed: (reason) => this.handle({ type: "closed", reason }),
       heard: (text) => this.handle({ type: "line", text }),
     });
   }
 
   async start() {
     this.certificate = await makeCertificate().catch(() => null);
-    addEventListener("online", () => this.roster.line.kind === "offline" && this.handle({ type: "start" }));
+    watchNetwork(() => this.handle({ type: "networkChanged" }));
+    document.addEventListener("visibilitychange", () => document.hidden || this.handle({ type: "start" }));
     // Whoever leaves is gone at once for the others.
     addEventListener("pagehide", () => this.socket.disconnect());
     addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
     navigator.mediaDevices?.addEventListener("devicechange", () => this.capture.refill());
+    for (const kind of ["click", "keydown"]) addEventListener(kind, () => this.unblock());
     this.handle({ type: "start" });
   }
 
@@ -82,13 +110,14 @@ class RoomPage {
     const actions = {
       connect: () => this.socket.connect(),
       disconnect: () => this.socket.disconnect(),
-      send: () => this.socket.send(output.line),
+      send: () => this.socket.send(output.text),
       offer: () => this.newPeer(output).offer(),
       answer: () => this.newPeer(output).answer(output.sdp),
       acceptAnswer: () => peer?.acceptAnswer(output.sdp),
       addCandidate: () => peer?.addCandidate(output),
       use: () => this.use(output.uid, output.id),
       close: () => this.close(output.uid, output.id),
+      stopped: () => this.setPaused(true),
       changed: () => this.draw(),
     };
     actions[output.type]();
@@ -141,6 +170,7 @@ class RoomPage {
   // ── the gate ──
 
   setPaused(paused) {
+    if (paused === this.paused || (!paused && this.roster.line.kind === "taken")) return;
     this.paused = paused;
     if (paused) {
       this.capture.close();
@@ -159,7 +189,7 @@ class RoomPage {
   }
 
   captured(kind, track) {
-    if (kind === "audio") this.meter("own", track);
+    if (kind === "audio") this.meter(null, track);
     else this.view.playOwn(track);
     this.draw();
     return kind === "audio" ? this.sendSound(track) : this.send(kind, track);
@@ -197,6 +227,13 @@ class RoomPage {
     if (!this.paused) this.warn(soundWords);
   }
 
+  unblock() {
+    if (this.notice !== soundWords) return;
+    this.warn(null);
+    this.meters.start();
+    this.view.setHeard(!this.paused, () => this.soundRefused());
+  }
+
   // ── the person ──
 
   act({ type, on }) {
@@ -217,11 +254,21 @@ class RoomPage {
 
   draw() {
     const { room, paused, muted, camera, notice, roster } = this;
-    const members = [...roster.members.values()].map(({ uid, up, isHere }) => ({ uid, isUp: up !== null, isHere }));
+    const { line, isFull, complaint, counts } = roster;
+    const hasTile = (member) => isOn(member) || (member.isHere && !member.isTooMany && !isFull);
+    const shown = [...roster.members.values()].filter(hasTile);
+    const members = shown.map((member) => ({ uid: member.uid, how: howIs(member, line) }));
     const own = { sound: this.capture.tracks.audio !== null, picture: this.capture.tracks.video !== null };
-    this.view.draw({ room, paused, muted, camera, notice, line: roster.line, count: roster.count, members, own });
+    this.view.draw({ room, paused, muted, camera, notice, line, isFull, complaint, counts, members, own });
   }
 }
 
+/** `up`, `leaving`, `connecting`, or `apart` when nothing is tried any more. */
+function howIs({ up, next, isHere, isAhead, retryAt }, line) {
+  if (up) return isHere ? "up" : "leaving";
+  if (next || retryAt) return "connecting";
+  return isAhead || line.kind !== "joined" ? "apart" : "connecting";
+}
+
 const room = new URLSearchParams(location.search).get("room") ?? "";
-new RoomPage(room).start();
+new RoomPage(room, await ownUid()).start();

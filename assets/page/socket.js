@@ -50,6 +50,11 @@ export function socketUrl(page) {
   return url.href;
 }
 
+/** The next socket of this tab is another's: what it kept is a copy of what another tab still uses. */
+export function forgetResume() {
+  sessionStorage.removeItem(RESUME);
+}
+
 function resume() {
   try {
     sessionStorage[RESUME] ||= newId();

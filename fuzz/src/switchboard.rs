@@ -120,7 +120,7 @@ impl Board {
             outputs += 1;
             assert!(outputs <= most, "one input brings about too much");
             match output {
-                Output::Send { to: ConnectionId(to), text } => {
+                Output::Send { to: ConnectionId(to), text, .. } => {
                     assert!(text.len() <= GROWTH * length.max(MESSAGE_LIMIT) + 512, "what is said grows too much");
                     self.hear(to, &text);
                 }

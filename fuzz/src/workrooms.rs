@@ -134,7 +134,7 @@ impl Board {
             outputs += 1;
             assert!(outputs <= most, "one input brings about too much");
             match output {
-                Output::Send { to: ConnectionId(to), text } => self.hear(to, &text),
+                Output::Send { to: ConnectionId(to), text, .. } => self.hear(to, &text),
                 Output::Ping { to } => assert!(self.clients.contains_key(&to.0), "a ping to nobody"),
                 Output::Close { to, .. } => assert!(self.clients.remove(&to.0).is_some(), "closed twice"),
             }

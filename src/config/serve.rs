@@ -58,6 +58,9 @@ pub struct ServeSettings {
     /// How many connections each address may begin, a second; four times as many at a stroke [default: 100]
     #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     pub address_rate: Option<NonZeroU32>,
+    /// How many messages all at one address may send together, a second; four times as many at a stroke [default: 4000]
+    #[arg(long, value_name = "COUNT", help_heading = "Limits")]
+    pub address_message_rate: Option<NonZeroU32>,
     /// How many may be in a room [default: 64]
     #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     pub max_room_size: Option<NonZeroUsize>,
@@ -79,6 +82,9 @@ pub struct ServeSettings {
     /// How much may wait for a client that reads slowly [default: 1048576]
     #[arg(long, value_name = "BYTES", help_heading = "Limits")]
     pub max_waiting: Option<NonZeroUsize>,
+    /// How much may wait for all together before those who read slowly are closed [default: 67108864]
+    #[arg(long, value_name = "BYTES", help_heading = "Limits")]
+    pub max_waiting_total: Option<NonZeroUsize>,
     /// How many short links are kept at once [default: 10000]
     #[arg(long, value_name = "COUNT", help_heading = "Limits")]
     pub max_links: Option<usize>,
@@ -133,6 +139,7 @@ impl ServeSettings {
             max_connections_per_address: self.max_connections_per_address.or(file.max_connections_per_address),
             message_rate: self.message_rate.or(file.message_rate),
             address_rate: self.address_rate.or(file.address_rate),
+            address_message_rate: self.address_message_rate.or(file.address_message_rate),
             max_room_size: self.max_room_size.or(file.max_room_size),
             hello_timeout: self.hello_timeout.or(file.hello_timeout),
             idle_ping: self.idle_ping.or(file.idle_ping),
@@ -140,6 +147,7 @@ impl ServeSettings {
             max_message: self.max_message.or(file.max_message),
             max_uid: self.max_uid.or(file.max_uid),
             max_waiting: self.max_waiting.or(file.max_waiting),
+            max_waiting_total: self.max_waiting_total.or(file.max_waiting_total),
             max_links: self.max_links.or(file.max_links),
             metrics: self.metrics.or(file.metrics),
             retry_after: self.retry_after.or(file.retry_after),
@@ -174,6 +182,7 @@ max-connections = 1
 max-connections-per-address = 2
 message-rate = 3
 address-rate = 4
+address-message-rate = 14
 max-room-size = 5
 hello-timeout = 6
 idle-ping = 7
@@ -181,6 +190,7 @@ pong-timeout = 8
 max-message = 9
 max-uid = 10
 max-waiting = 11
+max-waiting-total = 15
 max-links = 12
 metrics = "127.0.0.1:9100"
 retry-after = 13

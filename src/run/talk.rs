@@ -291,7 +291,7 @@ impl Talk {
             socket::Event::Closed(error) => {
                 self.socket = None;
                 if let Some(error) = error {
-                    if let socket::SocketError::Restarts(back_in) = error {
+                    if let socket::SocketError::Restarts(back_in) | socket::SocketError::Busy(back_in) = error {
                         self.handle(Input::ServerStops(back_in))?;
                     }
                     self.no_line(error)?;
@@ -304,7 +304,8 @@ impl Talk {
     /// Ends the program where nobody waits for the conversation yet; elsewhere says once what is wrong, and goes on.
     fn no_line(&mut self, source: socket::SocketError) -> Result<(), Error> {
         let origin = self.home.connect_origin().clone();
-        if !self.was_joined && self.is_new {
+        let passes = matches!(source, socket::SocketError::Restarts(_) | socket::SocketError::Busy(_));
+        if !self.was_joined && self.is_new && !passes {
             return Err(Error::Socket { origin, source });
         }
         if !std::mem::replace(&mut self.outage_told, true) {

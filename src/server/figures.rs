@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 
 use super::{
     ServerError,
@@ -19,6 +19,9 @@ use super::{
     metrics, page, plain, spawn,
     stream::Patient,
 };
+
+/// How many connections there may be for the figures: 64.
+const CONNECTIONS: usize = 64;
 
 /// Headers by which a proxy says that somebody else asks.
 const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
@@ -36,11 +39,17 @@ pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
 pub(super) async fn accept(listener: TcpListener, hub: Arc<Hub>) {
     let router = Router::new().route("/metrics", get(show)).route("/health", get(async || "OK")).with_state(hub);
     let router = router.layer(axum::middleware::map_response(http::brand));
+    let free = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         match listener.accept().await {
             Ok((tcp, peer)) => {
+                let Ok(place) = free.clone().try_acquire_owned() else { continue };
                 let arrival = Arrival { peer: plain(peer.ip()), transport: Transport::Plain, refusal: None };
-                spawn(http::serve(Patient::new(tcp, None), arrival, router.clone()));
+                let router = router.clone();
+                spawn(async move {
+                    let _ = http::serve(Patient::new(tcp, None), arrival, router).await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 tracing::debug!(%error, "a connection for the figures could not be accepted");

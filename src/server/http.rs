@@ -1,6 +1,13 @@
 //! HTTP: who may speak plainly, what goes to the socket and what to the page, and the headers on all of it.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -16,8 +23,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tower_service::Service;
 
 use super::{
-    SERVER_HEADER, certificate::AUTHORITY_PATH, figures, hub::Hub, limits::Refusal, links, metrics::Cause, origin,
-    page, settings::Origins, websocket,
+    SERVER_HEADER,
+    certificate::AUTHORITY_PATH,
+    figures,
+    hub::Hub,
+    limits::{LINK_COST, REQUEST_COST, Refusal},
+    links,
+    metrics::Cause,
+    origin, page,
+    settings::Origins,
+    websocket,
 };
 use crate::rendezvous::BackIn;
 
@@ -50,12 +65,15 @@ pub(super) enum Transport {
     Tls,
 }
 
-/// Serves one connection until it ends or is handed to a WebSocket.
-pub(super) async fn serve<S>(stream: S, arrival: Arrival, router: Router)
+/// Serves one connection until it ends or is handed to a WebSocket; an error is what is no request, or not in time.
+pub(super) async fn serve<S>(stream: S, arrival: Arrival, router: Router) -> Result<(), Cause>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let has_asked = Arc::new(AtomicBool::new(false));
+    let asks = has_asked.clone();
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        asks.store(true, Relaxed);
         request.extensions_mut().insert(arrival);
         router.clone().call(request)
     });
@@ -67,9 +85,11 @@ where
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
         .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "an HTTP connection broke");
-    }
+    let Err(error) = served else { return Ok(()) };
+    tracing::debug!(%error, "an HTTP connection broke");
+    // To be silent after an answer is nobody's fault.
+    let is_refused = error.is_parse() || error.is_timeout() && !has_asked.load(Relaxed);
+    if is_refused { Err(Cause::Request) } else { Ok(()) }
 }
 
 /// Everything the server answers to; `more` are the paths of its parts.
@@ -144,6 +164,9 @@ async fn admit(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Res
     if let Some(refusal) = arrival.refusal {
         return come_later(refusal);
     }
+    if let Err(refusal) = hub.ask(arrival.peer, cost(request.uri().path())) {
+        return come_later(refusal);
+    }
     let refuse = |cause, response: Response| {
         hub.metrics.refused(cause);
         response
@@ -151,7 +174,7 @@ async fn admit(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Res
     match admission(arrival, &request, &hub.settings.origins) {
         Admission::Path => next.run(request).await,
         Admission::Socket if hub.is_closing() => refuse(Cause::Stopping, stopping(hub.settings.retry_after)),
-        Admission::Socket => websocket::upgrade(request, hub),
+        Admission::Socket => websocket::upgrade(request, hub, arrival.peer),
         Admission::ToHttps => to_https(&request),
         Admission::PlainSocketRefused => {
             let why = "From another machine, use wss:// instead of ws://.\n";
@@ -168,6 +191,11 @@ async fn admit(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Res
     }
 }
 
+/// What a request counts as, in messages of the address.
+fn cost(path: &str) -> u32 {
+    if path == "/s" || path.starts_with("/s/") { LINK_COST } else { REQUEST_COST }
+}
+
 /// Whoever wants a socket while the server stops is told when to come again.
 fn stopping(retry_after: Option<Duration>) -> Response {
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, "The server stops.\n").into_response();
@@ -182,6 +210,8 @@ fn come_later(refusal: Refusal) -> Response {
         (StatusCode::TOO_MANY_REQUESTS, "Too many connections from this address.\n")
     } else if refusal.cause == Cause::AddressRate {
         (StatusCode::TOO_MANY_REQUESTS, "Too many connections at once from this address.\n")
+    } else if refusal.cause == Cause::AddressMessages {
+        (StatusCode::TOO_MANY_REQUESTS, "Too many requests from this address.\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "The server is full.\n")
     };

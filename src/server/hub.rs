@@ -13,11 +13,11 @@ use tokio::sync::Notify;
 use super::{
     Settings,
     life::{Duty, Patience, Tick},
-    limits::{Bucket, Door, Refusal},
+    limits::{Bucket, Door, Prefix, Refusal, SEARCH_COST, SEARCH_COST_IN_ALL},
     links::Shelf,
     metrics::{Cause, Gauges, Metrics, Spoken},
     now,
-    outbox::{Item, Outbox},
+    outbox::{Budget, Item, Outbox},
     ticket::{Entrance, Ticket},
 };
 use crate::{
@@ -40,6 +40,7 @@ pub(super) struct Hub {
     deadline_moved: Notify,
     emptied: Notify,
     entrance: Arc<Entrance>,
+    budget: Arc<Budget>,
     began: Instant,
     /// What the server was told.
     pub(super) settings: Settings,
@@ -54,14 +55,18 @@ struct State {
     /// In a tree, for it can be looked through a part at a time, and gives back what a crowd took.
     outboxes: BTreeMap<ConnectionId, Arc<Outbox>>,
     opened: u64,
+    /// How many seats there are; some of them have left.
+    seats: usize,
     closing: bool,
 }
 
-/// A connection's place at the hub; dropping it reports the connection as closed.
+/// A connection's place at the hub; dropping it reports the connection as closed, unless it has [left](Seat::leave).
 pub(super) struct Seat {
     hub: Arc<Hub>,
     id: ConnectionId,
+    from: Prefix,
     spoken: Spoken,
+    has_left: bool,
     rate: Bucket,
     /// What the hub has to say to the connection.
     pub(super) outbox: Arc<Outbox>,
@@ -78,6 +83,7 @@ impl Hub {
             emptied: Notify::new(),
             links: Shelf::new(settings.limits.links),
             entrance: Arc::new(Entrance::new(Door::new(limits, files))),
+            budget: Arc::new(Budget::new(limits.waiting_in_all)),
             began: now(),
             settings,
             metrics: Metrics::default(),
@@ -89,13 +95,22 @@ impl Hub {
         self.entrance.admit(from, &self.metrics)
     }
 
-    /// Takes a new WebSocket in.
-    pub(super) fn open(self: &Arc<Self>, dialect: Dialect<'_>) -> Seat {
+    /// Whoever is at this address asks for something that counts as so many messages; else tells how long to wait.
+    pub(super) fn ask(&self, from: IpAddr, cost: u32) -> Result<(), Refusal> {
+        self.entrance.ask(now(), from.into(), cost).map_err(|retry_after| {
+            self.metrics.refused(Cause::AddressMessages);
+            Refusal { cause: Cause::AddressMessages, retry_after }
+        })
+    }
+
+    /// Takes a new WebSocket from there in.
+    pub(super) fn open(self: &Arc<Self>, dialect: Dialect<'_>, from: IpAddr) -> Seat {
         let now = now();
-        let outbox = Arc::new(Outbox::new(self.settings.limits.waiting, self.tick(now)));
+        let outbox = Arc::new(Outbox::new(self.settings.limits.waiting, self.budget.clone(), self.tick(now)));
         let id = {
             let mut state = self.lock();
             state.opened += 1;
+            state.seats += 1;
             let id = ConnectionId(state.opened);
             if state.closing {
                 self.say_goodbye(&outbox);
@@ -106,18 +121,20 @@ impl Hub {
         let spoken = Spoken::from(&dialect);
         self.metrics.connected(spoken);
         self.handle(now, id, Input::Opened(dialect));
-        Seat { hub: self.clone(), id, spoken, rate: Bucket::new(now), outbox }
+        let from = Prefix::from(from);
+        Seat { hub: self.clone(), id, from, spoken, has_left: false, rate: Bucket::new(now), outbox }
     }
 
-    fn handle(&self, now: Instant, id: ConnectionId, input: Input<'_>) {
+    /// Tells how often the directory was looked through for it.
+    fn handle(&self, now: Instant, id: ConnectionId, input: Input<'_>) -> u32 {
         let mut state = self.lock();
         let before = state.switchboard.deadline();
         state.switchboard.handle(now, id, input);
-        let relay = matches!(input, Input::Text(_)).then_some(Relay { from: id, came: now });
-        state.deliver(&self.metrics, relay);
+        state.deliver(&self.metrics, matches!(input, Input::Text(_)).then_some(now));
         if state.switchboard.deadline() != before {
             self.deadline_moved.notify_one();
         }
+        state.switchboard.take_searches()
     }
 
     /// Does what the switchboard has due, when it is due, for ever.
@@ -152,7 +169,16 @@ impl Hub {
         let (mut gone, mut looked, mut pause) = (Vec::new(), 0, patience.shortest());
         for (&id, outbox) in state.outboxes.range((Bound::Excluded(*last), Bound::Unbounded)).take(LOOK) {
             (*last, looked) = (id, looked + 1);
-            match outbox.life.duty(self.tick(now), patience, id.0) {
+            let tick = self.tick(now);
+            if let Some(since) = outbox.ending_since(tick) {
+                // To take the last word in time is a sign of life as well.
+                match patience.answer.saturating_sub(tick.since(since)) {
+                    Duration::ZERO => outbox.give_up(),
+                    left => pause = pause.min(left),
+                }
+                continue;
+            }
+            match outbox.life.duty(tick, patience, id.0) {
                 Duty::Wait(time) => pause = pause.min(time),
                 Duty::Ask if outbox.push(Item::Ping).is_ok() => {}
                 Duty::Ask | Duty::GiveUp => gone.push(id),
@@ -197,9 +223,9 @@ impl Hub {
         let _ = outbox.push(item); // An overflow ends the connection as well.
     }
 
-    /// Waits until no connection is left.
+    /// Waits until no connection is left, and each has had the last word, or the time for it.
     pub(super) async fn emptied(&self) {
-        while !self.lock().outboxes.is_empty() {
+        while self.lock().seats > 0 {
             self.emptied.notified().await;
         }
     }
@@ -220,13 +246,6 @@ impl Hub {
     }
 }
 
-/// A text that came from one connection, and may go to another.
-#[derive(Clone, Copy)]
-struct Relay {
-    from: ConnectionId,
-    came: Instant,
-}
-
 /// The limits that the switchboard keeps.
 fn brain(limits: &super::Limits) -> switchboard::Limits {
     switchboard::Limits {
@@ -239,18 +258,16 @@ fn brain(limits: &super::Limits) -> switchboard::Limits {
 
 impl State {
     fn new(switchboard: Switchboard) -> Self {
-        Self { switchboard, outboxes: BTreeMap::new(), opened: 0, closing: false }
+        Self { switchboard, outboxes: BTreeMap::new(), opened: 0, seats: 0, closing: false }
     }
 
-    /// Brings what the switchboard says into the outboxes; whoever's is full is closed to the switchboard.
-    fn deliver(&mut self, metrics: &Metrics, relay: Option<Relay>) {
+    /// Brings what the switchboard says into the outboxes; whoever's is full is closed to the switchboard. `came` is when
+    /// the text came that is passed on.
+    fn deliver(&mut self, metrics: &Metrics, came: Option<Instant>) {
         metrics.refused_often(Cause::RoomSize, self.switchboard.take_turned_away());
         while let Some(output) = self.switchboard.poll_output() {
             let (to, item) = match output {
-                Output::Send { to, text } => {
-                    let came = relay.filter(|relay| relay.from != to).map(|relay| relay.came);
-                    (to, Item::Text { text, came })
-                }
+                Output::Send { to, text, relayed } => (to, Item::Text { text, came: came.filter(|_| relayed) }),
                 Output::Ping { to } => (to, Item::Ping),
                 Output::Close { to, code, reason } => {
                     Cause::of_close(reason).into_iter().for_each(|cause| metrics.refused(cause));
@@ -268,21 +285,74 @@ impl State {
     }
 }
 
-/// The connection says too much.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooFast;
+/// What a connection is to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// To read on.
+    GoOn,
+    /// To let others have the processor first: what it said took long.
+    LetOthers,
+}
+
+/// Too much is said too quickly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TooFast {
+    /// On the connection.
+    Connection,
+    /// By all at its address together.
+    Address,
+}
+
+impl TooFast {
+    /// What the close frame says.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Connection => "too many messages",
+            Self::Address => "too many messages from this address",
+        }
+    }
+
+    fn cause(self) -> Cause {
+        match self {
+            Self::Connection => Cause::MessageRate,
+            Self::Address => Cause::AddressMessages,
+        }
+    }
+}
 
 impl Seat {
-    /// Reports what came on the connection.
-    pub(super) fn handle(&mut self, input: Input<'_>) -> Result<(), TooFast> {
+    /// Reports what came on the connection, and tells how it goes on.
+    pub(super) fn handle(&mut self, input: Input<'_>) -> Result<Next, TooFast> {
         let now = now();
         self.outbox.life.hear(self.hub.tick(now));
-        if self.rate.take(now, self.hub.settings.limits.message_rate).is_err() {
-            self.hub.metrics.refused(Cause::MessageRate);
-            return Err(TooFast);
+        self.pay(now, 1, 1)?;
+        match self.hub.handle(now, self.id, input) {
+            0 => Ok(Next::GoOn),
+            searches => {
+                let (own, address) =
+                    (SEARCH_COST.saturating_mul(searches), SEARCH_COST_IN_ALL.saturating_mul(searches));
+                self.pay(now, own, address).map(|()| Next::LetOthers)
+            }
         }
-        self.hub.handle(now, self.id, input);
-        Ok(())
+    }
+
+    /// Takes that much off what the connection and its address may say.
+    fn pay(&mut self, now: Instant, own: u32, address: u32) -> Result<(), TooFast> {
+        let paid = match self.rate.take_some(now, own, self.hub.settings.limits.message_rate) {
+            Err(_) => Err(TooFast::Connection),
+            Ok(()) => self.hub.entrance.ask(now, self.from, address).map_err(|_| TooFast::Address),
+        };
+        paid.inspect_err(|too_fast| self.hub.metrics.refused(too_fast.cause()))
+    }
+
+    /// Takes the connection off, though it may not have ended yet: others need not wait for that.
+    pub(super) fn leave(&mut self) {
+        if std::mem::replace(&mut self.has_left, true) {
+            return;
+        }
+        self.hub.metrics.disconnected(self.spoken);
+        self.hub.handle(now(), self.id, Input::Closed);
+        self.hub.lock().outboxes.remove(&self.id);
     }
 
     /// What the server counts.
@@ -290,20 +360,19 @@ impl Seat {
         &self.hub.metrics
     }
 
-    /// How long a message may be, in bytes.
-    pub(super) fn message_limit(&self) -> usize {
-        self.hub.settings.limits.message
+    /// How much is too much.
+    pub(super) fn limits(&self) -> &super::Limits {
+        &self.hub.settings.limits
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.hub.metrics.disconnected(self.spoken);
-        self.hub.handle(now(), self.id, Input::Closed);
+        self.leave();
         let is_last = {
             let mut state = self.hub.lock();
-            state.outboxes.remove(&self.id);
-            state.outboxes.is_empty()
+            state.seats -= 1;
+            state.seats == 0
         };
         if is_last {
             self.hub.emptied.notify_one();

@@ -48,6 +48,11 @@ impl Tick {
     pub(super) fn after(time: Duration) -> Self {
         Self(1 + ticks(time))
     }
+
+    /// How long after that one this is.
+    pub(super) fn since(self, earlier: Self) -> Duration {
+        TICK * self.0.saturating_sub(earlier.0)
+    }
 }
 
 impl Life {

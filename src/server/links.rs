@@ -52,7 +52,10 @@ pub(super) async fn leave(
     }
     let ticket = match receive(request.into_body()).await {
         Ok(ticket) => ticket,
-        Err(refusal) => return refusal.into_response(),
+        Err(refusal) => {
+            hub.metrics.refused(Cause::Request);
+            return refusal.into_response();
+        }
     };
     // Drawn before the lock: with 2^40 ids, the second is there for form's sake.
     let mut draws = [[0; 5]; 2];
@@ -74,12 +77,12 @@ pub(super) async fn leave(
 }
 
 fn refuse(no_room: NoRoom) -> Response {
-    let (why, wait) = match no_room {
-        NoRoom::Full(wait) => ("There is no room for another link just now.\n", wait),
-        NoRoom::TooMany(wait) => ("This address has too many links that wait.\n", wait),
+    let (status, why, wait) = match no_room {
+        NoRoom::Full(wait) => (StatusCode::SERVICE_UNAVAILABLE, "There is no room for another link just now.\n", wait),
+        NoRoom::TooMany(wait) => (StatusCode::TOO_MANY_REQUESTS, "This address has too many links that wait.\n", wait),
     };
     let seconds = wait.as_secs_f64().ceil().to_string();
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, seconds)], why).into_response()
+    (status, [(header::RETRY_AFTER, seconds)], why).into_response()
 }
 
 /// The whole ticket, if it is neither too long nor too slow.

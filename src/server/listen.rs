@@ -75,6 +75,7 @@ fn bind_one(address: IpAddr, port: u16) -> Result<TcpListener, ServerError> {
     .and_then(|socket| {
         socket.set_reuseaddr(true)?;
         socket.set_send_buffer_size(SEND_BUFFER)?; // Each accepted connection has it from the listener.
+        socket.set_keepalive(true)?; // As it has this.
         socket.bind(SocketAddr::new(address, port))?;
         socket.listen(BACKLOG)
     });
@@ -130,12 +131,14 @@ async fn welcome(
     let _ = tcp.set_nodelay(true); // What is said here is short and waited for.
     let stream = Patient::new(tcp, Some(ticket));
     if first != [TLS_HANDSHAKE] {
-        return http::serve(stream, Arrival { peer, transport: Transport::Plain, refusal }, router).await;
+        let served = http::serve(stream, Arrival { peer, transport: Transport::Plain, refusal }, router).await;
+        return served.unwrap_or_else(|cause| hub.metrics.refused(cause));
     }
     let acceptor = TlsAcceptor::from(certificate.config(own.ip()));
     match tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
-            return http::serve(stream, Arrival { peer, transport: Transport::Tls, refusal }, router).await;
+            let served = http::serve(stream, Arrival { peer, transport: Transport::Tls, refusal }, router).await;
+            return served.unwrap_or_else(|cause| hub.metrics.refused(cause));
         }
         Ok(Err(error)) => tracing::debug!(%error, "no TLS was agreed on"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),

@@ -60,6 +60,8 @@ pub(super) enum Cause {
     AddressRate,
     /// The connection sends messages too quickly.
     MessageRate,
+    /// All at the address together send messages, or ask for things, too quickly.
+    AddressMessages,
     /// A message was too large.
     MessageSize,
     /// A connection read too slowly.
@@ -76,7 +78,7 @@ pub(super) enum Cause {
     Protocol,
     /// A page of a site that may not use the server.
     Origin,
-    /// Plain http from another machine, or a method that there is not.
+    /// Plain http from another machine, a method that there is not, or a request that is none, too large or too slow.
     Request,
     /// No TLS was agreed on.
     Tls,
@@ -108,11 +110,12 @@ impl Spoken {
 
 impl Cause {
     /// Every cause, in the order of its declaration.
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Full,
         Self::AddressConnections,
         Self::AddressRate,
         Self::MessageRate,
+        Self::AddressMessages,
         Self::MessageSize,
         Self::SlowReader,
         Self::HelloTimeout,
@@ -146,6 +149,7 @@ impl Cause {
             Self::AddressConnections => "address_connections",
             Self::AddressRate => "address_rate",
             Self::MessageRate => "message_rate",
+            Self::AddressMessages => "address_message_rate",
             Self::MessageSize => "message_size",
             Self::SlowReader => "slow_reader",
             Self::HelloTimeout => "hello_timeout",
@@ -215,7 +219,7 @@ impl Metrics {
         text.gauge("twocan_calls", "Calls of the Workrooms dialect.", gauges.calls);
         text.gauge("twocan_links", "Short links that can be taken.", gauges.links);
         text.counter("twocan_relayed_messages_total", "Messages from one client to another.", &self.messages);
-        text.counter("twocan_relayed_bytes_total", "What those messages held.", &self.bytes);
+        text.counter("twocan_relayed_bytes_total", "What those messages held, as they were delivered.", &self.bytes);
         text.family("twocan_refusals_total", Kind::Counter, "What was refused, by cause.");
         for cause in Cause::ALL {
             text.sample("twocan_refusals_total", &[("cause", cause.name())], self.refusals(cause));

@@ -3,7 +3,10 @@
 use std::{
     borrow::Cow,
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Waker},
     time::Instant,
 };
@@ -12,6 +15,9 @@ use super::life::{Life, Tick};
 
 /// What each item is taken to weigh besides its text, so that many empty ones are bounded too.
 const ITEM_WEIGHT: usize = 32;
+
+/// What may wait for anybody even when too much waits for all together: 64 KiB.
+const SHARE: usize = 64 * 1024;
 
 /// One thing to send.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,11 +49,19 @@ impl Item {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Overflow;
 
+/// What waits for all connections together, and how much of it may.
+#[derive(Debug)]
+pub(super) struct Budget {
+    limit: usize,
+    waiting: AtomicUsize,
+}
+
 /// A queue between whoever has something to say to a connection and the task that says it.
 #[derive(Debug)]
 pub(super) struct Outbox {
     queue: Mutex<Queue>,
     limit: usize,
+    budget: Arc<Budget>,
     /// When the connection was heard last.
     pub(super) life: Life,
 }
@@ -58,30 +72,69 @@ struct Queue {
     /// The weight of what is queued or taken and not yet sent.
     waiting: usize,
     overflowed: bool,
+    /// Since when the end waits to be said, once that was noticed.
+    ending: Option<Tick>,
     waker: Option<Waker>,
+}
+
+impl Budget {
+    /// Room for so many bytes.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, waiting: AtomicUsize::new(0) }
+    }
+
+    /// How much may wait for one connection just now, besides one message.
+    fn share(&self) -> usize {
+        match self.waiting.load(Relaxed) {
+            waiting if waiting <= self.limit => usize::MAX,
+            waiting if waiting / 2 <= self.limit => SHARE,
+            _ => 0,
+        }
+    }
 }
 
 impl Outbox {
     /// An empty one, in which so many bytes may wait.
-    pub(super) fn new(limit: usize, now: Tick) -> Self {
-        Self { queue: Mutex::default(), limit, life: Life::new(now) }
+    pub(super) fn new(limit: usize, budget: Arc<Budget>, now: Tick) -> Self {
+        Self { queue: Mutex::default(), limit, budget, life: Life::new(now) }
     }
 
-    /// Queues an item; never waits. What comes after an overflow is dropped.
+    /// Queues an item; never waits. What comes after an overflow is dropped, and an overflow is told once.
     pub(super) fn push(&self, item: Item) -> Result<(), Overflow> {
         let mut queue = self.lock();
-        if !queue.overflowed {
-            queue.waiting += item.weight();
-            queue.items.push_back(item);
+        if queue.overflowed {
+            return Ok(());
         }
-        queue.overflowed |= queue.waiting > self.limit;
+        let weight = item.weight();
+        queue.overflowed = queue.waiting + weight > self.limit || queue.waiting > self.budget.share();
         if queue.overflowed {
             queue.items = VecDeque::new();
+            self.release(&mut queue, usize::MAX);
+        } else {
+            queue.waiting += weight;
+            self.budget.waiting.fetch_add(weight, Relaxed);
+            queue.items.push_back(item);
         }
         if let Some(waker) = queue.waker.take() {
             waker.wake();
         }
         if queue.overflowed { Err(Overflow) } else { Ok(()) }
+    }
+
+    /// Since when the end waits to be said, if it does; the first to ask is answered with this moment.
+    pub(super) fn ending_since(&self, now: Tick) -> Option<Tick> {
+        let mut queue = self.lock();
+        let is_ending = matches!(queue.items.back(), Some(Item::Close(..)));
+        is_ending.then(|| *queue.ending.get_or_insert(now))
+    }
+
+    /// Gives the connection up, with what waits for it.
+    pub(super) fn give_up(&self) {
+        let mut queue = self.lock();
+        queue.overflowed = true;
+        queue.items = VecDeque::new();
+        self.release(&mut queue, usize::MAX);
+        queue.waker.take().into_iter().for_each(Waker::wake);
     }
 
     /// Sees to it that the task is woken by the next push, and tells whether the connection is lost.
@@ -106,12 +159,25 @@ impl Outbox {
 
     /// Says that a taken item of this weight is sent.
     pub(super) fn settle(&self, weight: usize) {
-        let mut queue = self.lock();
-        queue.waiting = queue.waiting.saturating_sub(weight);
+        self.release(&mut self.lock(), weight);
+    }
+
+    /// So much waits no longer, or as much as does.
+    fn release(&self, queue: &mut Queue, weight: usize) {
+        let weight = weight.min(queue.waiting);
+        queue.waiting -= weight;
+        self.budget.waiting.fetch_sub(weight, Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        let waiting = self.lock().waiting;
+        self.budget.waiting.fetch_sub(waiting, Relaxed);
     }
 }
 
@@ -126,7 +192,41 @@ mod tests {
     }
 
     fn outbox() -> Outbox {
-        Outbox::new(LIMIT, Tick::after(std::time::Duration::ZERO))
+        of(&Arc::new(Budget::new(usize::MAX)))
+    }
+
+    fn of(budget: &Arc<Budget>) -> Outbox {
+        Outbox::new(LIMIT, budget.clone(), Tick::after(std::time::Duration::ZERO))
+    }
+
+    #[test]
+    fn when_too_much_waits_for_all_only_those_who_read_are_kept() {
+        let budget = Arc::new(Budget::new(2 * LIMIT));
+        let heaps: Vec<_> = (0..3).map(|_| of(&budget)).collect();
+        for heap in &heaps {
+            heap.push(text(LIMIT - ITEM_WEIGHT)).unwrap();
+        }
+        let quick = of(&budget);
+        quick.push(text(LIMIT / 2)).unwrap();
+        assert_eq!(quick.push(text(1)), Err(Overflow), "more than its share waits");
+        assert_eq!(heaps[0].push(text(1)), Err(Overflow));
+        let next = of(&budget);
+        next.push(text(1)).unwrap();
+        assert_eq!(budget.waiting.load(Relaxed), 2 * LIMIT + 1 + ITEM_WEIGHT, "what was let go counts no more");
+        heaps[1].give_up();
+        drop(heaps);
+        assert_eq!(budget.waiting.load(Relaxed), 1 + ITEM_WEIGHT);
+        next.settle(next.take().unwrap().weight());
+        assert_eq!(budget.waiting.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn far_beyond_the_budget_nothing_may_wait_but_one_message() {
+        let budget = Arc::new(Budget::new(LIMIT / 4));
+        let (heap, other) = (of(&budget), of(&budget));
+        heap.push(text(LIMIT - ITEM_WEIGHT)).unwrap();
+        other.push(text(1)).unwrap();
+        assert_eq!(other.push(text(1)), Err(Overflow));
     }
 
     #[test]
@@ -147,7 +247,8 @@ mod tests {
         }
         assert_eq!(outbox.push(text(65 << 10)), Err(Overflow));
         assert_eq!(outbox.take(), None, "what waited is let go");
-        assert_eq!(outbox.push(text(1)), Err(Overflow));
+        assert_eq!(outbox.push(text(1)), Ok(()), "it is told once");
+        assert_eq!(outbox.take(), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -20,6 +20,7 @@ pub(super) struct Entrance(Mutex<Door>);
 pub(super) struct Ticket {
     entrance: Arc<Entrance>,
     from: Prefix,
+    welcome: bool,
 }
 
 impl Entrance {
@@ -31,18 +32,23 @@ impl Entrance {
     pub(super) fn admit(self: &Arc<Self>, from: IpAddr, metrics: &Metrics) -> Option<(Ticket, Option<Refusal>)> {
         let from = Prefix::from(from);
         let entry = self.lock().enter(now(), from);
-        let ticket = || Ticket { entrance: self.clone(), from };
+        let ticket = |welcome| Ticket { entrance: self.clone(), from, welcome };
         match entry {
-            Entry::Welcome => Some((ticket(), None)),
+            Entry::Welcome => Some((ticket(true), None)),
             Entry::Refused(refusal) => {
                 metrics.refused(refusal.cause);
-                Some((ticket(), Some(refusal)))
+                Some((ticket(false), Some(refusal)))
             }
             Entry::Ignored(cause) => {
                 metrics.refused(cause);
                 None
             }
         }
+    }
+
+    /// Whoever is at this address asks for something that counts as so many messages; else tells how long to wait.
+    pub(super) fn ask(&self, now: Instant, from: Prefix, cost: u32) -> Result<(), Duration> {
+        self.lock().ask(now, from, cost)
     }
 
     /// Forgets what is over; to be called now and then.
@@ -57,6 +63,6 @@ impl Entrance {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.entrance.lock().leave(now(), self.from);
+        self.entrance.lock().leave(now(), self.from, self.welcome);
     }
 }

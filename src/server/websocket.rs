@@ -2,6 +2,8 @@
 
 use std::{
     borrow::Cow,
+    io,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -30,7 +32,9 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    hub::{Hub, Seat, TooFast},
+    Limits,
+    hub::{Hub, Next, Seat},
+    metrics::Cause,
     now,
     outbox::Item,
     spawn,
@@ -45,11 +49,14 @@ use crate::{
 /// What one read takes from the socket. It stays allocated for every connection, and what is said is mostly short.
 const READ_SIZE: usize = 1024;
 
-/// What the socket keeps of a message that the system does not take at once: one message and a pong, in messages.
-const WRITE_SIZE: usize = 4;
+/// What the socket may keep of what the system does not take at once, besides what may wait: heads of frames, a pong.
+const WRITE_SIZE: usize = 1024;
+
+/// How long the last word may take, and what is to come after it: 12 s.
+const LAST_WORD: Duration = Duration::from_secs(12);
 
 /// How long a closed connection is listened to, so that the close frame is not lost with it.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What a WebSocket goes over.
 trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
@@ -65,7 +72,7 @@ pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
 }
 
 /// Answers a request for a WebSocket, and carries what goes over it.
-pub(super) fn upgrade(request: Request, hub: Arc<Hub>) -> Response {
+pub(super) fn upgrade(request: Request, hub: Arc<Hub>, from: IpAddr) -> Response {
     let response = match create_response_with_body(&request, Body::empty) {
         Ok(response) => response,
         Err(error) => {
@@ -78,21 +85,21 @@ pub(super) fn upgrade(request: Request, hub: Arc<Hub>) -> Response {
     let upgraded = hyper::upgrade::on(request);
     spawn(async move {
         match upgraded.await {
-            Ok(upgraded) if speaks_workrooms => carry(upgraded, hub.open(Dialect::Workrooms)),
-            Ok(upgraded) => carry(upgraded, hub.open(Dialect::Rendezvous(resume.as_ref()))),
+            Ok(upgraded) if speaks_workrooms => carry(upgraded, hub.open(Dialect::Workrooms, from)),
+            Ok(upgraded) => carry(upgraded, hub.open(Dialect::Rendezvous(resume.as_ref()), from)),
             Err(error) => tracing::debug!(%error, "a connection broke before it was a WebSocket"),
         }
     });
     response
 }
 
-fn config(message: usize) -> WebSocketConfig {
+fn config(limits: &Limits) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_SIZE)
         .write_buffer_size(0)
-        .max_write_buffer_size(WRITE_SIZE.saturating_mul(message.max(READ_SIZE)))
-        .max_message_size(Some(message))
-        .max_frame_size(Some(message))
+        .max_write_buffer_size(limits.waiting.saturating_add(WRITE_SIZE))
+        .max_message_size(Some(limits.message))
+        .max_frame_size(Some(limits.message))
 }
 
 /// Carries on with the bare stream, in a task of its own that is as small as can be: nothing of HTTP is in it.
@@ -121,7 +128,7 @@ impl<S: Wire> Conversation<S> {
     fn new(stream: S, early: Bytes, seat: Seat) -> Self {
         // A copy that is as long as what it holds: what hyper read with has 8 KiB, and would be kept for ever.
         let part = early.to_vec();
-        let config = config(seat.message_limit());
+        let config = config(seat.limits());
         let socket = WebSocketStream::from_partially_read(stream, part, Role::Server, Some(config));
         match socket.now_or_never() {
             Some(socket) => Self::Open(Line { socket, seat, in_flight: None, hearing: Side::Open, saying: Side::Open }),
@@ -135,12 +142,12 @@ impl<S: Wire> Future for Conversation<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if let Self::Open(line) = &mut *self {
             let ending = ready!(line.poll(cx));
-            if let Self::Open(Line { socket, seat, .. }) = std::mem::replace(&mut *self, Self::Over) {
-                drop(seat); // Others need not wait for the close handshake.
+            if let Self::Open(Line { socket, mut seat, .. }) = std::mem::replace(&mut *self, Self::Over) {
+                seat.leave();
                 *self = match ending {
                     Ending::Gone => Self::Over,
-                    Ending::Close(code, reason) => Self::Closing(Box::pin(close(socket, Some((code, reason))))),
-                    Ending::Answer => Self::Closing(Box::pin(close(socket, None))),
+                    Ending::Close(code, reason) => Self::Closing(Box::pin(close(socket, seat, Some((code, reason))))),
+                    Ending::Answer => Self::Closing(Box::pin(close(socket, seat, None))),
                 };
             }
         }
@@ -202,8 +209,13 @@ impl<S: Wire> Line<S> {
                 return if self.saying == Side::Done { Poll::Ready(Ending::Gone) } else { Poll::Pending };
             }
             let Poll::Ready(heard) = Pin::new(&mut self.socket).poll_next(cx) else { return Poll::Pending };
-            if let Some(ending) = self.hear(heard) {
-                return Poll::Ready(ending);
+            match self.hear(heard) {
+                Ok(Next::GoOn) => {}
+                Ok(Next::LetOthers) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Err(ending) => return Poll::Ready(ending),
             }
             // Around again: what was heard may have something to say as its answer.
         }
@@ -250,33 +262,49 @@ impl<S: Wire> Line<S> {
 
     fn fall_silent(&mut self, error: &Error) -> Option<Ending> {
         self.saying = Side::Done;
-        let stalled = matches!(error, Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut);
-        stalled.then_some(Ending::Gone)
+        // Where the connection itself is whole, nobody would ever be told of its end.
+        let is_stalled = matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::TimedOut);
+        let is_whole = is_stalled || matches!(error, Error::WriteBufferFull(_));
+        is_whole.then(|| self.refuse(Cause::SlowReader, Ending::Gone))
     }
 
-    /// Passes on what came, and tells whether it was the last.
-    fn hear(&mut self, heard: Option<Result<Message, Error>>) -> Option<Ending> {
+    fn refuse(&self, cause: Cause, ending: Ending) -> Ending {
+        self.seat.metrics().refused(cause);
+        ending
+    }
+
+    /// Passes on what came, unless it was the last.
+    fn hear(&mut self, heard: Option<Result<Message, Error>>) -> Result<Next, Ending> {
         let input = match &heard {
             Some(Ok(Message::Text(text))) => Input::Text(text),
             Some(Ok(Message::Binary(_))) => Input::Binary,
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Input::Frame,
-            Some(Ok(Message::Close(_))) => return Some(Ending::Answer),
+            Some(Ok(Message::Close(_))) => return Err(Ending::Answer),
             Some(Err(Error::Capacity(_))) => {
                 self.hearing = Side::Done;
                 Input::TooLarge
             }
-            Some(Err(Error::Utf8(_))) => return Some(Ending::Close(1007, "not UTF-8".into())),
-            Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => return Some(Ending::Gone),
-            Some(Err(Error::Protocol(_))) => return Some(Ending::Close(1002, "invalid protocol".into())),
-            Some(Err(_)) | None => return Some(Ending::Gone),
+            Some(Err(Error::Utf8(_))) => {
+                return Err(self.refuse(Cause::Protocol, Ending::Close(1007, "not UTF-8".into())));
+            }
+            Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => return Err(Ending::Gone),
+            Some(Err(Error::Protocol(_))) => {
+                return Err(self.refuse(Cause::Protocol, Ending::Close(1002, "invalid protocol".into())));
+            }
+            Some(Err(_)) | None => return Err(Ending::Gone),
         };
         // 1008: against this server's policy.
-        self.seat.handle(input).err().map(|TooFast| Ending::Close(1008, "too many messages".into()))
+        self.seat.handle(input).map_err(|too_fast| Ending::Close(1008, too_fast.reason().into()))
     }
 }
 
 /// Says the last word, ours or the answer to the client's, and sees to it that it arrives.
-async fn close<S: Wire>(mut socket: WebSocketStream<S>, last_word: Option<(u16, Cow<'static, str>)>) {
+async fn close<S: Wire>(socket: WebSocketStream<S>, seat: Seat, last_word: Option<(u16, Cow<'static, str>)>) {
+    let _ = tokio::time::timeout(LAST_WORD, say_last(socket, last_word)).await;
+    drop(seat); // The server waits for it when it stops.
+}
+
+async fn say_last<S: Wire>(mut socket: WebSocketStream<S>, last_word: Option<(u16, Cow<'static, str>)>) {
     let said = match last_word {
         Some((code, reason)) => {
             let frame = CloseFrame { code: code.into(), reason: reason.as_ref().into() };

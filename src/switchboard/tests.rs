@@ -83,7 +83,7 @@ impl Board {
 
 fn shown(output: &Output) -> String {
     match output {
-        Output::Send { to, text } => format!("{}: {text}", to.0),
+        Output::Send { to, text, .. } => format!("{}: {text}", to.0),
         Output::Ping { to } => format!("{} ping", to.0),
         Output::Close { to, code, reason } => {
             format!("{} close {} {reason}", to.0, u16::from(*code)).trim_end().to_owned()

@@ -43,6 +43,8 @@ pub enum Output {
         to: ConnectionId,
         /// The message; shared between all who get the same.
         text: Arc<str>,
+        /// Whether another client said it, rather than the server.
+        relayed: bool,
     },
     /// Send a ping, so that a live connection answers.
     Ping {

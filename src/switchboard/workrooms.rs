@@ -40,6 +40,8 @@ pub(super) struct Workrooms {
     placed: u64,
     /// How many calls have both their sides here.
     live: usize,
+    /// How often the directory was looked through since this was asked last.
+    searches: u32,
     outputs: VecDeque<Output>,
 }
 
@@ -81,6 +83,7 @@ impl Workrooms {
             secret,
             placed: 0,
             live: 0,
+            searches: 0,
             outputs: VecDeque::new(),
         }
     }
@@ -93,6 +96,10 @@ impl Workrooms {
     /// How many calls have both their sides here.
     pub(super) fn calls(&self) -> usize {
         self.live
+    }
+
+    pub(super) fn take_searches(&mut self) -> u32 {
+        std::mem::take(&mut self.searches)
     }
 
     pub(super) fn open(&mut self, id: ConnectionId) {
@@ -319,6 +326,7 @@ impl Workrooms {
     }
 
     fn find(&mut self, from: ConnectionId, search: String) {
+        self.searches += 1;
         let found = self.directory.search(&search, from, FOUND_LIMIT);
         let found = found.into_iter().filter_map(|id| self.member(id));
         let results =
@@ -367,7 +375,8 @@ impl Workrooms {
     }
 
     fn send(&mut self, to: ConnectionId, event: &ServerEvent) {
-        self.outputs.push_back(Output::Send { to, text: event.to_string().into() });
+        let relayed = matches!(event, ServerEvent::Signal(_));
+        self.outputs.push_back(Output::Send { to, text: event.to_string().into(), relayed });
     }
 
     fn member(&self, id: ConnectionId) -> Option<&Member> {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Chrome } from "./harness/chrome.mjs";
+import { Meddler } from "./harness/meddler.mjs";
 import { NATIVE, OTHER, PAGE } from "./harness/pairs.mjs";
 import { Scene } from "./harness/scene.mjs";
 import { build } from "./harness/stock.mjs";
@@ -89,3 +90,41 @@ test("a native, a page and a stock client are in one room, whoever comes first",
   await early.wait("left");
   await amongst(tab, 2);
 });
+
+/** Both are told that the other was there before, and their offers cross. */
+function crossing(meddler) {
+  const held = new Map();
+  return ({ client, way, text, frame }) => {
+    const [native] = meddler.clients;
+    if (way === "down" && client === native) {
+      if (text.startsWith("ROOM_OK")) return null;
+      return text.replace(/^ROOM_PEER_JOINED /, "ROOM_OK ");
+    }
+    if (way === "down" || frame?.sdp?.type !== "offer" || held.has(client)) return text;
+    held.set(client, text);
+    if (held.size === 2) for (const [{ far }, offer] of held) far.send(offer);
+    return null;
+  };
+}
+
+for (const [uid, who] of [["0", "native"], ["z", "page"]]) {
+  test(`of the offers of a native and a page that cross the ${who}'s stands, as of the greater uid`, limit, async (t) => {
+    const scene = new Scene(t, chrome);
+    const server = await scene.server();
+    const meddler = await Meddler.start(server.origin);
+    scene.closers.push(() => meddler.stop());
+    const tab = await scene.tab("page", `${meddler.origin}/icon.svg`, { tone: PAGE.hz });
+    await tab.page.evaluate((uid) => (sessionStorage["room-uid"] = uid), uid);
+    meddler.rule = crossing(meddler);
+    const ends = { mic: `test:${NATIVE.hz}`, camera: "test:red" };
+    const options = { ...{ command: "room", what: "tea", server: meddler.origin, ends }, flags: ["--unpaused"] };
+    const native = await scene.native("native", options);
+    await eventually("the native's line", () => [...meddler.clients].some(({ uid }) => uid !== null));
+    await tab.page.goto(`${meddler.origin}/?room=tea`);
+    await amongst(tab, 1);
+    await tab.unpause();
+    await tab.hears(NATIVE.hz);
+    const answers = meddler.frames.filter(({ frame }) => frame?.sdp?.type === "answer");
+    assert.deepEqual(answers.map(({ from }) => from === uid), [who === "native"]);
+  });
+}

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { LOOK_INTERVAL, REGISTER_LIMIT } from "../../assets/page/conversation.js";
+import { LOOK_INTERVAL } from "../../assets/page/conversation.js";
+import { REGISTER_LIMIT } from "../../assets/page/line.js";
 import { RETURN_LIMIT, TRIES } from "../../assets/page/wish.js";
 import { CONVO, INSTANCES, STRANGER, WORDS, World, accepting, paired, waiting } from "./world.mjs";
 
@@ -603,7 +604,7 @@ test("media that fail in a call make it begin anew, with the gate as it was", ()
 
 test("waits for the server grow from 600 ms to 2.4 s, and later to 10 s, and never beyond", () => {
   const world = World.paired();
-  world.sides[0].backoff.random = () => 1;
+  world.sides[0].line.backoff.random = () => 1;
   const waits = [];
   world.setServer(false);
   while (world.now < 600_000) {
@@ -623,7 +624,7 @@ test("waits for the server grow from 600 ms to 2.4 s, and later to 10 s, and nev
 test("waits are drawn from a fifth to all of the longest", () => {
   for (const [random, expected] of [[0, 120], [0.5, 360], [1, 600]]) {
     const world = World.paired();
-    world.sides[0].backoff.random = () => random;
+    world.sides[0].line.backoff.random = () => random;
     world.tell(0, { type: "socketClosed" });
     assert.equal(Math.round(world.sides[0].line.until - world.now), expected);
   }
@@ -632,7 +633,7 @@ test("waits are drawn from a fifth to all of the longest", () => {
 test("a server that says when it is back is left in peace until then, and not by all for equally long", () => {
   for (const [random, expected] of [[0, 8000], [1, 12_000]]) {
     const world = World.paired();
-    world.sides[0].backoff.random = () => random;
+    world.sides[0].line.backoff.random = () => random;
     world.tell(0, { type: "socketClosed", reason: "back in 8 s" });
     assert.equal(world.sides[0].line.until - world.now, expected);
     world.now = world.sides[0].line.until;

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
 use twocan::{
     run::serve::serve,
     server::{Limits, Options, Server, ServerError, Settings, is_twocan},
@@ -62,6 +64,30 @@ async fn a_client_that_does_not_answer_does_not_hold_the_stop_up() {
     let began = tokio::time::Instant::now();
     tokio::task::spawn_blocking(move || drop(running)).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn who_is_speaking_hears_too_that_the_server_stops() {
+    for _ in 0..10 {
+        let limits = Limits { message_rate: u32::MAX, address_messages: u32::MAX, ..Limits::default() };
+        let retry_after = Some(Duration::from_secs(7));
+        let running = Running::start_with(Settings { limits, retry_after, ..Settings::default() });
+        let (mut say, mut hear) = running.registered("a").await.socket.split();
+        let stopping = tokio::task::spawn_blocking(move || drop(running));
+        let speaking = async { while say.send(Message::Ping(vec![7; 100].into())).await.is_ok() {} };
+        let end = async {
+            loop {
+                match hear.next().await {
+                    Some(Ok(Message::Close(Some(frame)))) => break (u16::from(frame.code), frame.reason.to_string()),
+                    Some(Ok(_)) => {}
+                    other => panic!("the last word was lost: {other:?}"),
+                }
+            }
+        };
+        let (end, ()) = tokio::join!(within(SOON, "the last word", end), speaking);
+        assert_eq!(end, (1012, "back in 7 s".to_owned()));
+        stopping.await.unwrap();
+    }
 }
 
 #[tokio::test]

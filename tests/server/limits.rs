@@ -313,3 +313,131 @@ async fn a_compressed_frame_is_no_frame_for_nothing_was_agreed_on() {
     client.sends(Message::Frame(frame)).await;
     client.is_closed(1002, "invalid protocol").await;
 }
+
+#[tokio::test]
+async fn an_answer_that_is_four_times_as_long_as_what_was_said_is_given() {
+    let running = Running::start();
+    let mut client = running.registered("a").await;
+    client.says(&"\u{1}".repeat(LONGEST)).await;
+    let Some(Message::Text(answer)) = client.next().await else { panic!("no answer") };
+    assert!(answer.starts_with("ERROR invalid msg '") && answer.len() > 4 * LONGEST, "{}", answer.len());
+    client.asks("ROOM tea", "ROOM_OK ").await;
+}
+
+#[tokio::test]
+async fn whoever_may_not_be_told_as_much_as_it_asks_for_is_closed() {
+    let running = Running::limited(|limits| limits.waiting = 100_000);
+    let mut client = running.registered("a").await;
+    client.says(&"\u{1}".repeat(LONGEST)).await;
+    assert!(client.ends().await, "it would never hear anything again");
+    running.registered("a").await;
+}
+
+#[tokio::test]
+async fn what_waits_for_all_together_is_bounded() {
+    let running = Running::limited(|limits| limits.waiting_in_all = 1 << 20);
+    let (mut left, mut deaf) = (0, Vec::new());
+    for n in 0..8 {
+        let (mut one, other) = running.session(&format!("a{n}"), &format!("b{n}")).await;
+        // Less than each may have waiting, whatever the system takes.
+        for _ in 0..14 {
+            one.says(&"x".repeat(60_000)).await;
+        }
+        if let Ok(Some(Ok(_))) = tokio::time::timeout(Duration::from_millis(300), one.socket.next()).await {
+            left += 1;
+        }
+        deaf.push((one, other));
+    }
+    assert!(left >= 3, "{left} of 8 were closed");
+    let (mut one, mut other) = running.session("quick", "reader").await;
+    for _ in 0..50 {
+        one.says(&"x".repeat(LONGEST)).await;
+        assert_eq!(other.next().await, Some(text(LONGEST)), "who reads is served");
+    }
+}
+
+#[tokio::test]
+async fn the_last_word_does_not_wait_for_ever_behind_what_nobody_reads() {
+    let running = Running::limited(|limits| limits.pong_timeout = Duration::from_secs(1));
+    let (mut one, mut slow) = running.session("a", "b").await;
+    for _ in 0..14 {
+        one.says(&"x".repeat(60_000)).await;
+    }
+    one.has_heard_all().await;
+    one.leaves().await; // The end of the session waits behind all that.
+    let mut trickle = Vec::new();
+    let began = Instant::now();
+    let MaybeTlsStream::Plain(tcp) = slow.socket.get_mut() else { panic!("plain") };
+    // Enough progress at a time for the stall to be forgotten.
+    while tcp.read_u8().await.is_ok() && began.elapsed() < Duration::from_secs(12) {
+        trickle.resize(40_000, 0);
+        if tcp.read(&mut trickle).await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(900)).await; // The pace is what is tested.
+    }
+    assert!(began.elapsed() < Duration::from_secs(12), "it still trickles");
+}
+
+#[tokio::test]
+async fn an_address_may_say_so_much_in_all() {
+    let running = Running::limited(|limits| limits.address_messages = 100);
+    let mut crowd = Vec::new();
+    for n in 0..20 {
+        crowd.push(running.registered(&format!("c{n}")).await);
+    }
+    let mut end = None;
+    'all: for _ in 0..100 {
+        for client in &mut crowd {
+            if client.socket.send(Message::text("SESSION nobody")).await.is_err() {
+                break 'all;
+            }
+            while let Some(Some(Ok(heard))) = client.socket.next().now_or_never() {
+                if let Message::Close(Some(frame)) = heard {
+                    end = Some((u16::from(frame.code), frame.reason.as_str().to_owned()));
+                    break 'all;
+                }
+            }
+        }
+    }
+    assert_eq!(end, Some((1008, "too many messages from this address".to_owned())));
+}
+
+#[tokio::test]
+async fn requests_on_one_connection_are_counted_and_those_for_links_most() {
+    let running = Running::start();
+    let (mut from, mut to) = running.tcp().await.into_split();
+    let asking = async {
+        for _ in 0..1_000 {
+            let request = b"GET /s/aaaaaaaa HTTP/1.1\r\nhost: localhost\r\n\r\n";
+            if to.write_all(request).await.is_err() {
+                return;
+            }
+        }
+    };
+    let mut answers = Vec::new();
+    let (_, read) = within(SOON, "the end", async { tokio::join!(asking, from.read_to_end(&mut answers)) }).await;
+    let answers = String::from_utf8_lossy(&answers);
+    let count = |status: &str| answers.matches(&format!("HTTP/1.1 {status}")).count();
+    assert!((300..600).contains(&count("404")), "{} {read:?}", count("404"));
+    assert!(read.is_err() || count("429") == 1, "{}", count("429"));
+}
+
+#[tokio::test]
+async fn looking_through_the_directory_counts_as_many_messages() {
+    let running = Running::start();
+    let mut client = running.client_at("/workrooms").await;
+    client.says(r#"{"type":"register","detail":{"sessionid":"s","calls":[]}}"#).await;
+    let mut end = None;
+    for _ in 0..100 {
+        if client.socket.send(Message::text(r#"{"type":"autocomplete","detail":{"search":"anna"}}"#)).await.is_err() {
+            break;
+        }
+    }
+    while let Some(heard) = client.next().await {
+        if let Message::Close(Some(frame)) = heard {
+            end = Some((u16::from(frame.code), frame.reason.as_str().to_owned()));
+        }
+    }
+    assert_eq!(end, Some((1008, "too many messages".to_owned())));
+}

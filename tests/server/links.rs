@@ -134,6 +134,6 @@ async fn one_address_has_room_for_64() {
         place(&leave(&running, b"x").await);
     }
     let refused = leave(&running, b"x").await;
-    assert_eq!(refused.status, 503);
+    assert_eq!(refused.status, 429);
     assert!(!refused.header("retry-after").is_empty());
 }

@@ -164,6 +164,12 @@ impl Client {
         }
     }
 
+    /// Whether the connection ends, with a close frame or without.
+    async fn ends(&mut self) -> bool {
+        let end = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        tokio::time::timeout(SOON, end).await.is_ok()
+    }
+
     async fn leaves(mut self) {
         within(SOON, "closing", self.socket.close(None)).await.unwrap();
         while self.next().await.is_some() {}

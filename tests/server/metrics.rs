@@ -9,6 +9,13 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::frame::{
+        Frame,
+        coding::{Data, OpCode},
+    },
+};
 use twocan::server::{Limits, Settings};
 
 use crate::{
@@ -95,8 +102,9 @@ async fn what_happens_shows_in_the_figures() {
         ("twocan_sessions", 1.0),
         ("twocan_calls", 0.0),
         ("twocan_links", 0.0),
+        ("twocan_relayed_messages_total", 0.0),
         ("twocan_refusals_total{cause=\"protocol\"}", 1.0),
-        ("twocan_refusals_total{cause=\"request\"}", 1.0),
+        ("twocan_refusals_total{cause=\"request\"}", 2.0),
     ] {
         assert_eq!(during[name], value, "{name}");
     }
@@ -114,6 +122,39 @@ async fn what_happens_shows_in_the_figures() {
     let after = figures(&running).await;
     assert_eq!(after["twocan_sessions"], 0.0);
     assert_eq!(after["twocan_connections_total{dialect=\"rendezvous\"}"], 6.0);
+}
+
+#[tokio::test]
+async fn what_is_no_message_and_what_is_no_request_is_counted() {
+    let running = Running::start();
+    let mut client = running.registered("a").await;
+    let compressed = Message::Frame({
+        let mut frame = Frame::message(vec![0; 100], OpCode::Data(Data::Text), true);
+        frame.header_mut().rsv1 = true;
+        frame
+    });
+    client.sends(compressed).await;
+    client.is_closed(1002, "invalid protocol").await;
+    let mut tcp = running.tcp().await;
+    tcp.write_all(b"nonsense\r\n\r\n").await.unwrap();
+    let _ = within(SOON, "the end", tcp.read_to_end(&mut Vec::new())).await;
+    let after = figures(&running).await;
+    assert_eq!(after["twocan_refusals_total{cause=\"protocol\"}"], 1.0);
+    assert_eq!(after["twocan_refusals_total{cause=\"request\"}"], 1.0);
+}
+
+#[tokio::test]
+async fn the_port_for_the_figures_takes_so_many_and_no_more() {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let running = Running::start_with(Settings { metrics: Some(free), ..Settings::default() });
+    let mut held = Vec::new();
+    for _ in 0..64 {
+        held.push(TcpStream::connect(free).await.unwrap());
+    }
+    let mut more = TcpStream::connect(free).await.unwrap();
+    let _ = within(SOON, "the end of one too many", more.read(&mut [0])).await;
+    drop(held);
+    running.registered("a").await;
 }
 
 #[tokio::test]

@@ -267,7 +267,7 @@ impl World {
     pub fn serve(&mut self) {
         while let Some(output) = self.server.switchboard.poll_output() {
             match output {
-                Output::Send { to, text } => self.route(to.0 as usize, &text),
+                Output::Send { to, text, .. } => self.route(to.0 as usize, &text),
                 Output::Ping { to } => {
                     let socket = to.0 as usize;
                     if self.server.sockets[socket].at_side {

@@ -64,6 +64,7 @@ fn limits(written: &ServeSettings, defaults: Limits) -> Limits {
         connections_per_address: count(written.max_connections_per_address, defaults.connections_per_address),
         message_rate: rate(written.message_rate, defaults.message_rate),
         address_rate: rate(written.address_rate, defaults.address_rate),
+        address_messages: rate(written.address_message_rate, defaults.address_messages),
         room_size: count(written.max_room_size, defaults.room_size),
         hello_timeout: time(written.hello_timeout, defaults.hello_timeout),
         idle_ping: time(written.idle_ping, defaults.idle_ping),
@@ -71,6 +72,7 @@ fn limits(written: &ServeSettings, defaults: Limits) -> Limits {
         message: count(written.max_message, defaults.message),
         uid: count(written.max_uid, defaults.uid),
         waiting: count(written.max_waiting, defaults.waiting),
+        waiting_in_all: count(written.max_waiting_total, defaults.waiting_in_all),
         links: written.max_links.unwrap_or(defaults.links),
     }
 }

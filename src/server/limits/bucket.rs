@@ -21,8 +21,13 @@ impl Bucket {
 
     /// Takes one, of so many a second; else tells how long to wait for it.
     pub(in crate::server) fn take(&mut self, now: Instant, rate: u32) -> Result<(), Duration> {
+        self.take_some(now, 1, rate)
+    }
+
+    /// Takes so many at once.
+    pub(in crate::server) fn take_some(&mut self, now: Instant, count: u32, rate: u32) -> Result<(), Duration> {
         let each = Duration::from_secs(1) / rate.max(1);
-        let even = self.even.max(now) + each;
+        let even = self.even.max(now) + each * count;
         match (even - now).checked_sub(each * BURST.saturating_mul(rate.max(1))) {
             Some(wait) if !wait.is_zero() => Err(wait),
             Some(_) | None => {

@@ -24,7 +24,10 @@ pub(in crate::server) struct Door {
     connections: usize,
     connections_per_address: usize,
     address_rate: u32,
+    address_messages: u32,
     open: usize,
+    /// How many are being told that they are refused.
+    told: usize,
     /// In a tree, which gives back what a crowd took.
     addresses: BTreeMap<Prefix, Visits>,
     /// How many addresses are known when those that are done with are looked for next.
@@ -43,8 +46,10 @@ pub(in crate::server) enum Prefix {
 #[derive(Debug)]
 struct Visits {
     open: usize,
+    told: usize,
     begun: Bucket,
     refused: Bucket,
+    said: Bucket,
 }
 
 /// Why somebody may not come in, and when they may try again.
@@ -81,20 +86,23 @@ impl Door {
             connections: limits.connections.min(files),
             connections_per_address: limits.connections_per_address,
             address_rate: limits.address_rate,
+            address_messages: limits.address_messages,
             open: 0,
+            told: 0,
             addresses: BTreeMap::new(),
             sweep_at: SWEEP,
         }
     }
 
     /// Somebody comes from this address; unless ignored, they are to [`leave`](Self::leave).
+    ///
+    /// Whoever is told that they are refused takes nobody's place.
     pub(in crate::server) fn enter(&mut self, now: Instant, from: Prefix) -> Entry {
         if self.addresses.len() >= self.sweep_at {
             self.sweep(now);
         }
         let (rate, most) = (self.address_rate, self.connections_per_address);
-        let new = || Visits { open: 0, begun: Bucket::new(now), refused: Bucket::new(now) };
-        let visits = self.addresses.entry(from).or_insert_with(new);
+        let visits = self.addresses.entry(from).or_insert_with(|| Visits::new(now));
         let refusal = if self.open >= self.connections {
             Some(Refusal { cause: Cause::Full, retry_after: LATER })
         } else if visits.open >= most {
@@ -103,24 +111,38 @@ impl Door {
             let refused = |retry_after| Refusal { cause: Cause::AddressRate, retry_after };
             visits.begun.take(now, rate).err().map(refused)
         };
-        let is_crammed = self.open >= self.connections + self.connections / 16 + 16;
-        let entry = match refusal {
-            None => Entry::Welcome,
-            Some(Refusal { cause, .. }) if is_crammed || visits.refused.take(now, rate / TOLD).is_err() => {
-                return Entry::Ignored(cause);
+        let is_crammed = self.told >= self.connections / 16 + 16;
+        match refusal {
+            None => {
+                visits.open += 1;
+                self.open += 1;
+                Entry::Welcome
             }
-            Some(refusal) => Entry::Refused(refusal),
-        };
-        visits.open += 1;
-        self.open += 1;
-        entry
+            Some(Refusal { cause, .. }) if is_crammed || visits.refused.take(now, rate / TOLD).is_err() => {
+                Entry::Ignored(cause)
+            }
+            Some(refusal) => {
+                visits.told += 1;
+                self.told += 1;
+                Entry::Refused(refusal)
+            }
+        }
     }
 
-    /// Somebody from this address has gone.
-    pub(in crate::server) fn leave(&mut self, now: Instant, from: Prefix) {
-        self.open = self.open.saturating_sub(1);
+    /// Whoever is at this address asks for something that counts as so many messages; else tells how long to wait.
+    pub(in crate::server) fn ask(&mut self, now: Instant, from: Prefix, cost: u32) -> Result<(), Duration> {
+        let rate = self.address_messages;
+        let visits = self.addresses.get_mut(&from);
+        visits.map_or(Ok(()), |visits| visits.said.take_some(now, cost, rate))
+    }
+
+    /// Somebody from this address has gone, who was `welcome` or told otherwise.
+    pub(in crate::server) fn leave(&mut self, now: Instant, from: Prefix, welcome: bool) {
+        let in_all = if welcome { &mut self.open } else { &mut self.told };
+        *in_all = in_all.saturating_sub(1);
         if let Some(visits) = self.addresses.get_mut(&from) {
-            visits.open = visits.open.saturating_sub(1);
+            let here = if welcome { &mut visits.open } else { &mut visits.told };
+            *here = here.saturating_sub(1);
             if visits.is_done(now) {
                 self.addresses.remove(&from);
             }
@@ -135,8 +157,13 @@ impl Door {
 }
 
 impl Visits {
+    fn new(now: Instant) -> Self {
+        let [begun, refused, said] = [Bucket::new(now); 3];
+        Self { open: 0, told: 0, begun, refused, said }
+    }
+
     fn is_done(&self, now: Instant) -> bool {
-        self.open == 0 && self.begun.is_full(now) && self.refused.is_full(now)
+        self.open + self.told == 0 && [self.begun, self.refused, self.said].iter().all(|bucket| bucket.is_full(now))
     }
 }
 
@@ -176,8 +203,9 @@ mod tests {
         }
         assert_eq!(refused(&door.enter(now, one)), Some(Cause::AddressConnections));
         assert_eq!(door.enter(now, other), Entry::Welcome);
-        door.leave(now, one); // The one that was refused.
-        door.leave(now, one);
+        door.leave(now, one, false);
+        assert_eq!(refused(&door.enter(now, one)), Some(Cause::AddressConnections));
+        door.leave(now, one, true);
         assert_eq!(door.enter(now, one), Entry::Welcome);
     }
 
@@ -186,7 +214,7 @@ mod tests {
         let (mut door, now, from) = (door(10_000, 10_000, 10), Instant::now(), prefix("2001:db8::1"));
         for _ in 0..40 {
             assert_eq!(door.enter(now, from), Entry::Welcome);
-            door.leave(now, from);
+            door.leave(now, from, true);
         }
         let Entry::Refused(Refusal { cause: Cause::AddressRate, retry_after }) = door.enter(now, from) else {
             panic!("more than four times the rate came in")
@@ -201,7 +229,7 @@ mod tests {
         let entries: Vec<_> = (0..1_000).map(|_| door.enter(now, from)).collect();
         let told = entries.iter().filter(|entry| matches!(entry, Entry::Refused(_))).count();
         assert_eq!((&entries[0], told), (&Entry::Welcome, 40));
-        assert_eq!(door.open, 41, "nor do those who are ignored count");
+        assert_eq!((door.open, door.told), (1, 40), "nor do those who are ignored count");
     }
 
     #[test]
@@ -213,10 +241,26 @@ mod tests {
         }
         let told = (50..1_000).filter(|&n| matches!(door.enter(now, address(n)), Entry::Refused(_))).count();
         assert_eq!(told, 50 / 16 + 16, "those who are told are not many either");
-        (0..=told).for_each(|n| door.leave(now, address(n)));
+        door.leave(now, address(0), true); // Those who are told are still there.
         assert_eq!(door.enter(now, address(7_000)), Entry::Welcome);
         let tight = Door::new(&Limits::default(), 7);
         assert_eq!(tight.connections, 7, "what the system has no room for is not promised");
+    }
+
+    #[test]
+    fn an_address_may_say_so_much_in_all_and_others_are_not_concerned() {
+        let mut door = Door::new(&Limits { address_messages: 10, ..Limits::default() }, usize::MAX);
+        let (now, one, other) = (Instant::now(), prefix("192.0.2.1"), prefix("192.0.2.2"));
+        for from in [one, one, other] {
+            assert_eq!(door.enter(now, from), Entry::Welcome);
+        }
+        assert!(door.ask(now, one, 39).is_ok() && door.ask(now, one, 1).is_ok());
+        let wait = door.ask(now, one, 1).unwrap_err();
+        assert_eq!(door.ask(now, other, 40), Ok(()));
+        assert_eq!(door.ask(now + wait, one, 1), Ok(()));
+        door.leave(now, one, true);
+        door.leave(now, one, true);
+        assert!(door.ask(now, one, 1).is_err(), "going and coming back does not help");
     }
 
     #[test]
@@ -226,7 +270,7 @@ mod tests {
         for n in 0..100_000 {
             now += Duration::from_millis(1);
             door.enter(now, Prefix::V6(n));
-            door.leave(now, Prefix::V6(n)); // Its bucket is not full again yet.
+            door.leave(now, Prefix::V6(n), true); // Its bucket is not full again yet.
         }
         assert!(door.addresses.len() <= 2 * SWEEP, "{}", door.addresses.len());
         door.sweep(now + Duration::from_secs(1));
