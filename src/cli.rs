@@ -116,7 +116,7 @@ pub struct Call {
     /// Be in the server's directory under this name, and wait for whoever calls
     #[arg(long, value_name = "NAME", conflicts_with_all = ["uid", "name"])]
     pub listed: Option<String>,
-    /// Begin every call unpaused: what is said is heard as soon as it is connected
+    /// Begin unpaused: what is said is heard as soon as it is connected. A pause of yours holds, in later calls too
     #[arg(long)]
     pub unpaused: bool,
     /// Where to meet, with what, and how it is shown.

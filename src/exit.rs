@@ -199,14 +199,16 @@ impl Exit {
             Failure::UidTaken => return Self::hinting(Kind::Input, "choose another name with --as"),
             Failure::Refused(_) => "check the name and the server",
             Failure::ServerGone => return Self::hinting(Kind::Network, "check the network, and that the server runs"),
-            Failure::Ended(Ending::NoConnection | Ending::Failed(_)) => "a TURN server may help (--turn)",
+            Failure::Ended(Ending::NoConnection) => "a TURN server may help (--turn)",
+            Failure::Broken(_) => "call again",
             Failure::Ended(
                 Ending::NoAnswer
                 | Ending::HungUp
                 | Ending::FarHungUp
                 | Ending::FarGone
                 | Ending::FarClosed
-                | Ending::FarFailed,
+                | Ending::FarFailed
+                | Ending::Failed(_),
             ) => "try again later",
         };
         Self::hinting(Kind::NoCall, hint)
@@ -342,7 +344,9 @@ mod tests {
         assert_means(no_call(Failure::Refused("x".into())), 9, "check");
         assert_means(no_call(Failure::ServerGone), 4, "server runs");
         assert_means(no_call(Failure::Ended(Ending::NoAnswer)), 9, "again");
-        assert_means(no_call(Failure::Ended(Ending::Failed("x".into()))), 9, "--turn");
+        assert_means(no_call(Failure::Ended(Ending::NoConnection)), 9, "--turn");
+        assert_means(no_call(Failure::Ended(Ending::Failed("x".into()))), 9, "again");
+        assert_means(no_call(Failure::Broken("x".into())), 9, "again");
         assert_means(Error::NotWaiting { name: "tim".into(), why: Failure::UidTaken }, 3, "--as");
     }
 

@@ -24,13 +24,14 @@
 //! - [`run`]: one file for each command, which ties the core to the shell
 //!
 //! Invariants: the core compiles without the shell; shell modules name the core, never each other; only [`run`] names
-//! them all; only `media/peer.rs` names webrtcbin's signals.
+//! them all; only `media/peer` names webrtcbin's signals.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test has to get its first instant from somewhere"))]
 
 pub mod call;
 pub mod conversation;
 pub mod directory;
+pub mod foreign;
 pub mod ids;
 pub mod invite;
 pub mod listed;

@@ -13,13 +13,16 @@ use crate::{
     call::{Ending, Phase},
     conversation::{Backoff, Gate, LineState},
     ids::Sessionid,
-    session::{Event, Failure, Input, Output, REPLY_LIMIT},
+    session::{Event, Failure, Input, Output, REPLY_LIMIT, closes_after_call, failure},
     stock,
     workrooms::{Call, ClientEvent, Found, Placed, Profiles, ServerEvent},
 };
 
 /// How long one who calls may take to offer: 30 s.
 const OFFER_LIMIT: Duration = Duration::from_secs(30);
+
+/// How many of those who are found are named: 8.
+const NAMES_SHOWN: usize = 8;
 
 /// What this side is there for.
 #[derive(Debug, Clone)]
@@ -37,7 +40,7 @@ pub struct Setup {
     pub session: Sessionid,
     /// Who calls.
     pub role: Role,
-    /// How the gate stands at the beginning of every call.
+    /// How the gate stands at first. Closed, it is closed again after every call; open, it stays as its user has it.
     pub gate: Gate,
     /// What connections are named by.
     pub seed: u64,
@@ -99,6 +102,7 @@ impl Listed {
                 Err(error) => tracing::debug!(%error, "the server says what nobody here understands"),
             },
             Input::SocketClosed => self.closed(now),
+            Input::ServerStops(back_in) => self.backoff.told(back_in),
             Input::Media(connection, event) => self.tell_call(now, stock::Input::Media(connection, event)),
             Input::Gate(gate) if gate != self.gate => self.set_gate(gate),
             Input::Gate(_) => {}
@@ -264,13 +268,12 @@ impl Listed {
             self.refuse(&call);
         }
         let was_connected = std::mem::take(&mut self.was_connected);
-        if self.gate != self.setup.gate {
-            self.set_gate(self.setup.gate);
+        if closes_after_call(self.setup.gate, self.gate) {
+            self.set_gate(Gate::Closed);
         }
         if matches!(self.setup.role, Role::Finds(_)) {
             self.disconnect();
-            let is_failure = !was_connected && ending != Ending::HungUp || matches!(ending, Ending::Failed(_));
-            self.outputs.push_back(Output::Over(is_failure.then_some(Failure::Ended(ending))));
+            self.outputs.push_back(Output::Over(failure(ending, was_connected)));
         }
     }
 
@@ -306,7 +309,7 @@ fn one_of(search: &str, mut results: Vec<Found>) -> Result<Found, Failure> {
     if results.len() > 1 {
         let is_exact = |found: &Found| envelope::goes_by(found, search);
         if results.iter().filter(|found| is_exact(found)).count() != 1 {
-            let names: Vec<_> = results.iter().map(envelope::name).collect();
+            let names: Vec<_> = results.iter().take(NAMES_SHOWN).map(envelope::name).collect();
             return Err(Failure::Several(names.join(", ")));
         }
         results.retain(is_exact);

@@ -24,7 +24,7 @@ mod spectrum;
 mod studio;
 mod tap;
 
-use std::{net::IpAddr, sync::mpsc, thread::JoinHandle};
+use std::{net::IpAddr, thread::JoinHandle};
 
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -72,7 +72,7 @@ pub struct OfferedServers {
 
 /// Through which the media are told of servers; good for as long as they are there.
 #[derive(Debug, Clone)]
-pub struct Offered(mpsc::SyncSender<session::Command>);
+pub struct Offered(session::Commands);
 
 /// There are no media any more.
 #[derive(Debug)]
@@ -81,11 +81,7 @@ pub struct NoMedia;
 impl Offered {
     /// From the next connection on these are used, in the place of those that were offered before.
     pub fn set(&self, servers: OfferedServers) -> Result<(), NoMedia> {
-        match self.0.try_send(session::Command::Offered(servers)) {
-            // Too much to do: the next answer comes.
-            Ok(()) | Err(mpsc::TrySendError::Full(_)) => Ok(()),
-            Err(mpsc::TrySendError::Disconnected(_)) => Err(NoMedia),
-        }
+        self.0.send(session::Command::Offered(servers))
     }
 }
 
@@ -176,14 +172,13 @@ impl From<glib::BoolError> for MediaError {
 /// The handle to sound and picture; dropping it closes every device and every connection.
 #[derive(Debug)]
 pub struct Media {
-    session: mpsc::SyncSender<session::Command>,
+    session: session::Commands,
     gate: gate::Handle,
     threads: Vec<JoinHandle<()>>,
 }
 
 /// Starts the thread that makes connections.
-type Start =
-    fn(Options, gate::Handle, Sender<Event>) -> std::io::Result<(mpsc::SyncSender<session::Command>, JoinHandle<()>)>;
+type Start = fn(Options, gate::Handle, Sender<Event>) -> std::io::Result<(session::Commands, JoinHandle<()>)>;
 
 impl Media {
     /// Starts the media; what becomes of them is told on `events`.
@@ -212,9 +207,13 @@ impl Media {
     /// An offer or an answer begins a connection. One of a later generation of the call that is on is made beside the
     /// one that has the devices, and gets them when that one is closed; any other takes the place of all there is.
     pub fn call(&self, connection: Connection, command: MediaCommand) {
-        if self.session.try_send(session::Command::Call(connection, command)).is_err() {
-            tracing::warn!("the media are asked for more than they can do");
-        }
+        // Without a thread it is told already that there are no media.
+        let _ = self.session.send(session::Command::Call(connection, command));
+    }
+
+    /// Whether GStreamer has been started, or could not be.
+    pub fn has_started(&self) -> bool {
+        self.session.are_served() || self.threads.iter().any(JoinHandle::is_finished)
     }
 
     /// What takes the servers that the rendezvous server offers.

@@ -3,8 +3,11 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
-/// The longest SDP or candidate that is looked at: 32 KiB, so that it fits a sealed message of 64 KiB with its escapes.
+/// The longest SDP that is looked at: 32 KiB, so that it fits a sealed message of 64 KiB with its escapes.
 pub const DESCRIPTION_LIMIT: usize = 32 * 1024;
+
+/// The longest candidate that is looked at: 1 KiB; those of browsers have some 200 bytes.
+pub const CANDIDATE_LIMIT: usize = 1024;
 
 /// Which half of the exchange a description is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +75,7 @@ impl std::fmt::Debug for Sdp {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The candidate line, without `a=`; empty at the end of candidates.
+    #[serde(deserialize_with = "candidate_line")]
     pub candidate: String,
     /// Which media section it belongs to, by identification tag.
     #[serde(rename = "sdpMid", default, skip_serializing_if = "Option::is_none")]
@@ -138,6 +142,11 @@ impl std::fmt::Display for Message {
         };
         f.write_str(&serde_json::to_string(&spelled).map_err(|_| std::fmt::Error)?)
     }
+}
+
+fn candidate_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let line = String::deserialize(deserializer)?;
+    if line.len() <= CANDIDATE_LIMIT { Ok(line) } else { Err(serde::de::Error::custom("a candidate that is too long")) }
 }
 
 fn index<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
@@ -224,5 +233,12 @@ mod tests {
         assert!(candidate("candidate:1 1 udp 2113937151 4c1b.local 51040 typ host").is_mdns());
         assert!(!candidate("candidate:1 1 udp 2113937151 192.168.1.5 51040 typ host").is_mdns());
         assert!(!candidate("").is_mdns());
+    }
+
+    #[test]
+    fn a_candidate_is_not_longer_than_any_browser_makes_it() {
+        let message = |length| Message::parse(&format!(r#"{{"ice":{{"candidate":"{}"}}}}"#, "x".repeat(length)));
+        assert!(message(CANDIDATE_LIMIT).is_some());
+        assert!(message(CANDIDATE_LIMIT + 1).is_none());
     }
 }

@@ -15,7 +15,10 @@ use thiserror::Error;
 pub use back_in::{BACK_IN_LIMIT, BackIn, NotBackIn};
 pub use resume::{NotResume, Resume};
 
-use crate::ids::{IdError, PeerUid, RoomId};
+use crate::{
+    foreign,
+    ids::{IdError, PeerUid, RoomId},
+};
 
 /// The longest text message on the rendezvous connection: 64 KiB.
 pub const MESSAGE_LIMIT: usize = 64 * 1024;
@@ -122,7 +125,7 @@ pub enum ServerLine {
     },
     /// These are in the room, the asker left out.
     RoomPeerList(Vec<PeerUid>),
-    /// The server refuses something; the text is what stands behind `ERROR `.
+    /// The server refuses something; the text is what stands behind `ERROR `, read so that it can be shown.
     Error(String),
 }
 
@@ -180,7 +183,7 @@ impl FromStr for ServerLine {
                 Ok(Self::RoomPeerMsg { from: from.parse()?, text: text.to_owned() })
             }
             ("ROOM_PEER_LIST", members) => Ok(Self::RoomPeerList(parse_members(members)?)),
-            ("ERROR", text) => Ok(Self::Error(text.unwrap_or_default().to_owned())),
+            ("ERROR", text) => Ok(Self::Error(foreign::shown(text.unwrap_or_default(), foreign::SENTENCE))),
             _ => Err(LineError::Unknown),
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     call::{Connection, MediaCommand, MediaEvent},
     conversation::{Backoff, Gate, LineState, Switch, Track},
     ids::{PeerUid, RoomId},
-    rendezvous::{ClientLine, ServerLine},
+    rendezvous::{BackIn, ClientLine, ServerLine},
 };
 use line::Line;
 use member::Member;
@@ -50,6 +50,8 @@ pub enum Input {
     Line(ServerLine),
     /// The socket is closed, or did not come about.
     SocketClosed,
+    /// The server stops, and has said when it is back; the socket is closed next.
+    ServerStops(BackIn),
     /// The media have something to tell.
     Media(Connection, MediaEvent),
     /// This machine is reached differently than before.
@@ -157,6 +159,7 @@ impl Room {
             }
             Input::SocketOpen => self.socket_open(now),
             Input::SocketClosed => self.socket_closed(now),
+            Input::ServerStops(back_in) => self.backoff.told(back_in),
             Input::Line(line) => self.server(now, line),
             Input::NetworkChanged => self.network_changed(now),
             Input::Media(connection, event) => {
@@ -249,8 +252,10 @@ impl Room {
     fn said(&mut self, now: Instant, from: &PeerUid, text: &str) {
         let taken = self.members.values().filter(|member| member.is_talking()).count();
         let has_room = !self.is_full && taken < ROOM_LIMIT - 1;
+        // Both may have offered: the greater uid's offer stands, by its bytes.
+        let ours_stands = self.uid > *from;
         if let Some(member) = self.members.get_mut(from) {
-            member.said(now, text, has_room);
+            member.said(now, text, has_room, ours_stands);
         }
     }
 

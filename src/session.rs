@@ -14,7 +14,7 @@ use crate::{
     conversation::{Backoff, Gate, LineState},
     ids::PeerUid,
     negotiation::Message,
-    rendezvous::{ClientLine, ServerLine, UID_TAKEN},
+    rendezvous::{BackIn, ClientLine, ServerLine, UID_TAKEN},
     stock::{self, Call},
 };
 
@@ -39,7 +39,7 @@ pub struct Setup {
     pub uid: PeerUid,
     /// Who calls.
     pub role: Role,
-    /// How the gate stands at the beginning of every call.
+    /// How the gate stands at first. Closed, it is closed again after every call; open, it stays as its user has it.
     pub gate: Gate,
     /// What connections are named by.
     pub seed: u64,
@@ -56,6 +56,8 @@ pub enum Input {
     Line(String),
     /// The socket is closed, or did not come about.
     SocketClosed,
+    /// The server stops, and has said when it is back; the socket is closed next.
+    ServerStops(BackIn),
     /// The media have something to tell.
     Media(Connection, MediaEvent),
     /// The user opens or closes the gate.
@@ -113,7 +115,7 @@ pub enum Failure {
     #[error("the other side is busy")]
     Busy,
     /// Somebody else goes by the uid that was to be this side's.
-    #[error("somebody else is registered under this name at the server")]
+    #[error("the name that this side goes by is taken at the server")]
     UidTaken,
     /// The server refuses, in these words.
     #[error("the server says: {0}")]
@@ -121,9 +123,26 @@ pub enum Failure {
     /// The server closed the line, or said nothing, before there was a session.
     #[error("the server is gone")]
     ServerGone,
+    /// It was up, and failed then, for this reason.
+    #[error("it broke off: {0}")]
+    Broken(String),
     /// The call came to nothing.
     #[error("{}", words(.0))]
     Ended(Ending),
+}
+
+/// Whether the end of a call closes the gate; it never opens it, whoever ended the call.
+pub(crate) fn closes_after_call(at_first: Gate, now: Gate) -> bool {
+    (at_first, now) == (Gate::Closed, Gate::Open)
+}
+
+/// What kind of failure the end of a call is, if it is one.
+pub(crate) fn failure(ending: Ending, was_connected: bool) -> Option<Failure> {
+    match (ending, was_connected) {
+        (Ending::HungUp, _) => None,
+        (Ending::Failed(why), true) => Some(Failure::Broken(why)),
+        (ending, was_connected) => (!was_connected).then_some(Failure::Ended(ending)),
+    }
 }
 
 fn words(ending: &Ending) -> &str {
@@ -196,6 +215,7 @@ impl Session {
             }
             Input::Line(line) => self.hear(now, &line),
             Input::SocketClosed => self.closed(now),
+            Input::ServerStops(back_in) => self.backoff.told(back_in),
             Input::Media(connection, event) => self.tell_call(now, stock::Input::Media(connection, event)),
             Input::Gate(gate) if gate != self.gate => self.set_gate(gate),
             Input::Gate(_) => {}
@@ -223,11 +243,12 @@ impl Session {
         match self.line {
             Line::Registering(_) => self.hear_registering(now, line),
             Line::Asked(_) => self.hear_asked(now, line),
-            Line::Ready if !self.call.is_on() && line.starts_with("ERROR") => {
-                let text = line.trim_start_matches("ERROR").trim().to_owned();
-                self.outputs.push_back(Output::Event(Event::ServerError(text)));
-            }
-            Line::Ready | Line::InSession => self.hear_far(now, line),
+            Line::Ready | Line::InSession => match line.parse() {
+                Ok(ServerLine::Error(text)) if !self.call.is_on() => {
+                    self.outputs.push_back(Output::Event(Event::ServerError(text)));
+                }
+                _ => self.hear_far(now, line),
+            },
             Line::Down(_) | Line::Opening => {}
         }
     }
@@ -346,15 +367,14 @@ impl Session {
     /// The line ends with the call; who waits opens the next.
     fn call_over(&mut self, ending: Ending) {
         let was_connected = std::mem::take(&mut self.was_connected);
-        if self.gate != self.setup.gate {
-            self.set_gate(self.setup.gate);
+        if closes_after_call(self.setup.gate, self.gate) {
+            self.set_gate(Gate::Closed);
         }
         self.disconnect();
         match self.setup.role {
             Role::Waits => self.connect(),
             Role::Calls(_) => {
-                let is_failure = !was_connected && ending != Ending::HungUp || matches!(ending, Ending::Failed(_));
-                self.outputs.push_back(Output::Over(is_failure.then_some(Failure::Ended(ending))));
+                self.outputs.push_back(Output::Over(failure(ending, was_connected)));
             }
         }
     }

@@ -18,7 +18,8 @@ use crate::{
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// How long connecting may take once both descriptions are there: 20 s, since a stock peer opens its camera meanwhile.
 pub const CONNECTION_LIMIT: Duration = Duration::from_secs(20);
-/// Candidates that are kept for a description that has not come: 64.
+/// Candidates of the far side that are taken for one connection, early or not: 64; a browser with four addresses sends
+/// a dozen.
 const CANDIDATES: usize = 64;
 /// Offers that are answered in one call: 16; each one costs a connection.
 const OFFERS: u32 = 16;
@@ -57,6 +58,8 @@ pub struct Call {
     state: State,
     /// What came before the description that it belongs to.
     early: Vec<Candidate>,
+    /// How many were passed on for this connection.
+    candidates: usize,
     offers: u32,
     random: fastrand::Rng,
     outputs: VecDeque<Output>,
@@ -115,6 +118,7 @@ impl Call {
         Self {
             state: State::Idle,
             early: Vec::new(),
+            candidates: 0,
             offers: 0,
             random: fastrand::Rng::with_seed(seed),
             outputs: VecDeque::new(),
@@ -150,6 +154,11 @@ impl Call {
         }
     }
 
+    /// Whether this side's offer waits for its answer.
+    pub fn is_offering(&self) -> bool {
+        matches!(self.state, State::Offering { .. })
+    }
+
     /// Whether there is one.
     pub fn is_on(&self) -> bool {
         self.state != State::Idle
@@ -171,9 +180,7 @@ impl Call {
         self.close();
         let connection = self.new_connection();
         self.tell_media(&connection, MediaCommand::Answer(sdp));
-        for candidate in std::mem::take(&mut self.early) {
-            self.tell_media(&connection, MediaCommand::AddCandidate(candidate));
-        }
+        self.add_early(&connection);
         self.enter(State::Answering { connection, until: now + CONNECTION_LIMIT });
     }
 
@@ -183,21 +190,28 @@ impl Call {
             return;
         };
         self.tell_media(&connection, MediaCommand::TakeAnswer(sdp));
-        for candidate in std::mem::take(&mut self.early) {
-            self.tell_media(&connection, MediaCommand::AddCandidate(candidate));
-        }
+        self.add_early(&connection);
         self.enter(State::Connecting { connection, until: now + CONNECTION_LIMIT });
+    }
+
+    /// Hands over what came before the description.
+    fn add_early(&mut self, connection: &Connection) {
+        let early = std::mem::take(&mut self.early);
+        self.candidates = early.len();
+        early.into_iter().for_each(|it| self.tell_media(connection, MediaCommand::AddCandidate(it)));
     }
 
     fn far_candidate(&mut self, candidate: Candidate) {
         match &self.state {
             State::Idle | State::Offering { .. } if self.early.len() < CANDIDATES => self.early.push(candidate),
+            _ if self.candidates >= CANDIDATES => tracing::debug!("more candidates than anybody has: passed over"),
             State::Idle | State::Offering { .. } => tracing::debug!("more candidates than anybody has: passed over"),
             State::Answering { connection, .. }
             | State::Connecting { connection, .. }
             | State::Connected(connection)
             | State::Doubtful(connection) => {
                 let connection = connection.clone();
+                self.candidates += 1;
                 self.tell_media(&connection, MediaCommand::AddCandidate(candidate));
             }
         }

@@ -17,7 +17,10 @@ pub use client::ClientEvent;
 pub use profiles::{Names, Profiles, TooLarge};
 pub use server::{Ended, Found, Placed, ServerEvent};
 
-use crate::ids::{Callid, Sessionid};
+use crate::{
+    foreign,
+    ids::{Callid, Sessionid},
+};
 
 /// Where the server speaks it.
 pub const PATH: &str = "/workrooms";
@@ -187,8 +190,7 @@ fn json(detail: &impl Serialize) -> Result<String, std::fmt::Error> {
 }
 
 fn shorten(text: &str) -> String {
-    let end = text.char_indices().nth(SHOWN).map_or(text.len(), |(end, _)| end);
-    text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    foreign::shown(text, SHOWN)
 }
 
 #[cfg(test)]

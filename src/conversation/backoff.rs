@@ -42,7 +42,7 @@ impl Backoff {
     }
 
     /// The server has said when it is back: the next attempt is then, or soon after, and never before.
-    pub(super) fn told(&mut self, back_in: BackIn) {
+    pub fn told(&mut self, back_in: BackIn) {
         self.told = Some(back_in.wait());
     }
 

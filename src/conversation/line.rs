@@ -14,8 +14,6 @@ use crate::{
 pub const REGISTER_LIMIT: Duration = Duration::from_secs(6);
 /// How often the server is asked who is there while somebody who is wanted is not: every 5 s. It may have told wrongly.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-/// The longest error text of a server that is shown: 200 characters.
-const ERROR_SHOWN: usize = 200;
 
 /// How the line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +150,7 @@ impl Conversation {
             }
             // In the room it only says that somebody has just left it.
             _ if !is_registering => tracing::debug!("the server could not deliver a message"),
-            _ => self.event(Event::ServerError(text.chars().filter(|c| !c.is_control()).take(ERROR_SHOWN).collect())),
+            _ => self.event(Event::ServerError(text)),
         }
     }
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
+    foreign,
     ids::Callid,
     negotiation::{Candidate, Message, Sdp, SdpType},
     workrooms::{Found, Signal, SignalKind},
@@ -37,10 +38,10 @@ fn description(detail: &Value) -> Option<Sdp> {
     Sdp::try_from(text.to_owned()).ok()
 }
 
-/// What to call somebody: the name, or else the login, or else the id of the session.
+/// What to call somebody, fit to be shown: the name, or else the login, or else the id of the session.
 pub(super) fn name(found: &Found) -> String {
     let of_source = found.profiles.names().find_map(|(_, names)| names.name.or(names.login));
-    of_source.unwrap_or_else(|| found.session.to_string())
+    foreign::shown(&of_source.unwrap_or_else(|| found.session.to_string()), foreign::NAME)
 }
 
 /// Whether somebody's name or login is exactly this, but for case.

@@ -150,3 +150,27 @@ fn a_message_goes_into_an_event_and_comes_out_again() {
         assert_eq!(envelope::open(&signal), Some(message));
     }
 }
+
+#[test]
+fn no_end_of_a_call_opens_what_its_user_has_closed() {
+    let profiles = serde_json::from_str("{}").expect("profiles");
+    let setup = Setup { session: "me".parse().expect("an id"), role: Role::Waits(profiles), gate: Gate::Open, seed: 1 };
+    let mut bench = Bench { now: Instant::now(), listed: Listed::new(setup) };
+    bench.give(Input::Start);
+    bench.give(Input::SocketOpen);
+    bench.line(INBOUND);
+    bench.give(Input::Gate(Gate::Closed));
+    let ended = bench.line(OVER);
+    assert!(!ended.is_empty() || bench.listed.placed.is_none());
+    assert!(!ended.contains(&Output::Gate(Gate::Open)), "{ended:?}");
+}
+
+#[test]
+fn nobody_drives_the_terminal_by_a_name() {
+    let name = "Anna\u{1b}]0;x\u{7}\u{1b}[2J";
+    let Some(Output::Over(Some(Failure::Several(names)))) = Bench::finding().line(&results(&[name; 10])).pop() else {
+        panic!("several are found");
+    };
+    assert!(!names.contains(char::is_control), "{names:?}");
+    assert_eq!(names.matches("Anna").count(), NAMES_SHOWN);
+}

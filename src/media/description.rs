@@ -3,7 +3,7 @@
 use gstreamer_sdp::{SDPMediaRef, SDPMessage, SDPMessageRef};
 
 use super::{Far, MediaError};
-use crate::negotiation::Sdp;
+use crate::negotiation::{Candidate, Sdp};
 
 /// The payload types that are offered; an answer keeps to the offer's.
 pub(super) const OFFERED: PayloadTypes = PayloadTypes { opus: 111, vp8: 96 };
@@ -112,7 +112,7 @@ fn has_usual_sections(message: &SDPMessageRef) -> bool {
 fn is_unbundled(message: &SDPMessageRef) -> bool {
     let mids = mids(message);
     let are_unique = mids.iter().enumerate().all(|(at, mid)| !mid.is_empty() && !mids[..at].contains(mid));
-    are_unique && message.attributes().all(|attribute| attribute.key() != "group")
+    are_unique && !is_grouped(message)
 }
 
 /// Whether all sections travel together and are named in their order, each by a tag of its own, as two twocans have it.
@@ -136,8 +136,43 @@ fn has_direction(media: &SDPMediaRef) -> bool {
     said == 1 || media.media() == Some("application")
 }
 
+/// A media section: what it carries, and its identification tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Section {
+    kind: String,
+    pub(super) mid: String,
+}
+
+/// The sections of a description in their order, which an answer has to keep.
+pub(super) fn sections(description: &SDPMessageRef) -> Vec<Section> {
+    let kinds = description.medias().map(|media| media.media().unwrap_or_default().to_owned());
+    kinds.zip(mids(description)).map(|(kind, mid)| Section { kind, mid }).collect()
+}
+
+/// Whether sections of it are to share their transport.
+pub(super) fn is_grouped(description: &SDPMessageRef) -> bool {
+    description.attributes().any(|attribute| attribute.key() == "group")
+}
+
+/// Takes the candidates out of a description, so that they can be taken one by one.
+pub(super) fn take_candidates(description: &mut SDPMessageRef) -> Vec<Candidate> {
+    let mut taken = Vec::new();
+    for m_line_index in 0..description.medias_len() {
+        let Some(media) = description.media_mut(m_line_index) else { continue };
+        for at in (0..media.attributes_len()).rev() {
+            let Some(attribute) = media.attribute(at).filter(|attribute| attribute.key() == "candidate") else {
+                continue;
+            };
+            let candidate = format!("candidate:{}", attribute.value().unwrap_or_default());
+            taken.push(Candidate { candidate, mid: None, m_line_index });
+            let _ = media.remove_attribute(at);
+        }
+    }
+    taken
+}
+
 /// The identification tag of each media section.
-pub(super) fn mids(description: &SDPMessageRef) -> Vec<String> {
+fn mids(description: &SDPMessageRef) -> Vec<String> {
     description.medias().map(|media| media.attribute_val("mid").unwrap_or_default().to_owned()).collect()
 }
 

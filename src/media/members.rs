@@ -1,15 +1,12 @@
 //! The thread that makes, connects and tears down a room's members: one connection for each, two while it changes over.
 
-use std::{
-    sync::mpsc::{self, Receiver},
-    thread::JoinHandle,
-};
+use std::thread::JoinHandle;
 
 use super::{
     Event, Far, MediaError, OfferedServers, Options,
     description::{Layout, layout, parse},
     gate,
-    session::{Command, address, begin, spawn, with_offered},
+    session::{Command, Commands, Inbox, address, begin, spawn, with_offered},
     studio::{Member, Studio},
 };
 use crate::{
@@ -22,7 +19,7 @@ pub(super) fn start(
     options: Options,
     gate: gate::Handle,
     events: Sender<Event>,
-) -> std::io::Result<(mpsc::SyncSender<Command>, JoinHandle<()>)> {
+) -> std::io::Result<(Commands, JoinHandle<()>)> {
     spawn(events.clone(), move |inbox| Worker::new(options, gate, events).map(|worker| worker.run(inbox)))
 }
 
@@ -46,16 +43,16 @@ impl Worker {
         Ok(Self { options, offered, gate, events, members: Vec::new(), studio })
     }
 
-    fn run(mut self, inbox: &Receiver<Command>) {
+    fn run(mut self, inbox: &Inbox) {
         loop {
-            match inbox.recv() {
-                Ok(Command::Call(connection, command)) => {
+            match inbox.next() {
+                Command::Call(connection, command) => {
                     if let Err(error) = self.carry_out(&connection, command) {
                         let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
                     }
                 }
-                Ok(Command::Offered(servers)) => self.offered = servers,
-                Ok(Command::Stop) | Err(_) => break,
+                Command::Offered(servers) => self.offered = servers,
+                Command::Stop => break,
             }
         }
         self.members.clear();

@@ -1,5 +1,7 @@
 //! From many connections into one device: sound is added up, pictures are laid side by side.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app::AppSrc;
 
@@ -8,6 +10,7 @@ use super::{
     capture::{element, filter, pad},
     devices::Origin,
     playback::{self, Chain, Entries, unwaiting},
+    probe::Flag,
     spectrum::tones_report,
     tap::{sample, source},
 };
@@ -32,6 +35,26 @@ pub(super) struct Mixture {
     bin: gst::Bin,
     mixer: gst::Element,
     entries: Entries,
+    shown: Shown,
+}
+
+/// The pictures that have a place in the window: those of which any has come, in this order.
+#[derive(Debug, Clone, Default)]
+struct Shown(Arc<Mutex<Vec<gst::glib::WeakRef<gst::Pad>>>>);
+
+impl Shown {
+    /// Has others shown, and gives each its place.
+    fn change(&self, change: impl FnOnce(&mut Vec<gst::glib::WeakRef<gst::Pad>>)) {
+        let mut pads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut pads);
+        pads.retain(|pad| pad.upgrade().is_some());
+        let pictures = pads.iter().filter_map(gst::glib::WeakRef::upgrade);
+        for (pad, place) in pictures.filter(|pad| pad.find_property("xpos").is_some()).zip(places(pads.len())) {
+            for (name, value) in ["xpos", "ypos", "width", "height"].into_iter().zip(place) {
+                pad.set_property(name, value);
+            }
+        }
+    }
 }
 
 /// One stream's way into the mixture, until it is dropped.
@@ -39,7 +62,10 @@ pub(super) struct Mixture {
 pub(super) struct Part {
     mixture: Mixture,
     source: AppSrc,
-    pad: gst::Pad,
+    /// Where it enters the mixer, once it does.
+    into: Option<gst::Pad>,
+    /// Set once anything has come.
+    begun: Flag,
 }
 
 impl Mixture {
@@ -69,6 +95,10 @@ impl Mixture {
 
     /// All pictures, side by side, into one window.
     pub(super) fn picture(pipeline: &gst::Pipeline) -> Result<(Chain, Self), MediaError> {
+        Self::picture_into(pipeline, "autovideosink sync=false")
+    }
+
+    fn picture_into(pipeline: &gst::Pipeline, sink: &str) -> Result<(Chain, Self), MediaError> {
         let (width, height) = WINDOW;
         let mixer = element("compositor")
             .property("force-live", true)
@@ -80,8 +110,7 @@ impl Mixture {
         let size = filter(&format!(
             "video/x-raw,format=I420,width={width},height={height},framerate=30/1,pixel-aspect-ratio=1/1"
         ))?;
-        let screen =
-            playback::parsed("queue max-size-buffers=2 leaky=downstream ! videoconvert ! autovideosink sync=false")?;
+        let screen = playback::parsed(&format!("queue max-size-buffers=2 leaky=downstream ! videoconvert ! {sink}"))?;
         let mixture = Self::assemble(pipeline, "window", &[mixer, size, screen.upcast()])?;
         Ok((mixture.chain(), mixture))
     }
@@ -94,7 +123,7 @@ impl Mixture {
         gst::Element::link_many(chain)?;
         bin.set_locked_state(true);
         pipeline.add(&bin)?;
-        Ok(Self { bin, mixer, entries: Entries::default() })
+        Ok(Self { bin, mixer, entries: Entries::default(), shown: Shown::default() })
     }
 
     fn chain(&self) -> Chain {
@@ -103,19 +132,28 @@ impl Mixture {
 
     /// Adds what passes `raw`, which comes in at `entry`.
     pub(super) fn add(&self, raw: &gst::Pad, entry: &gst::Pad) -> Result<Part, MediaError> {
-        // While the gate opens or closes, nothing is added.
-        let mut entries = self.entries.hold();
         let source = source(WAITING);
         source.set_min_latency(i64::try_from(LATE.nseconds()).unwrap_or(0));
+        // Before the lock, which it takes when it is dropped.
+        let mut part = Part { mixture: self.clone(), source: source.clone(), into: None, begun: Flag::default() };
+        // While the gate opens or closes, nothing is added.
+        let mut entries = self.entries.hold();
         self.bin.add(&source)?;
         let into = self.mixer.request_pad_simple("sink_%u");
-        let into = into.ok_or_else(|| MediaError::Setup("the mixer takes no more".into()))?;
-        let part = Part { mixture: self.clone(), source: source.clone(), pad: into.clone() };
-        let link = pad(source.upcast_ref(), "src")?.link(&into);
+        let into = part.into.insert(into.ok_or_else(|| MediaError::Setup("the mixer takes no more".into()))?);
+        if into.find_property("sizing-policy").is_some() {
+            into.set_property_from_str("sizing-policy", "keep-aspect-ratio");
+        }
+        let link = pad(source.upcast_ref(), "src")?.link(into);
         link.map_err(|error| MediaError::Setup(format!("the mixer: {error}")))?;
         source.sync_state_with_parent()?;
+        let (shown, begun) = (self.shown.clone(), part.begun.clone());
+        let place = into.downgrade();
         raw.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             if let Some(sample) = info.buffer().and_then(|buffer| sample(pad, buffer)) {
+                if !begun.swap(true) {
+                    shown.change(|pads| pads.push(place.clone()));
+                }
                 // Refused while the gate is closed.
                 let _ = source.push_sample(&sample);
             }
@@ -123,35 +161,23 @@ impl Mixture {
         });
         entries.retain(|entry| entry.upgrade().is_some());
         entries.push(entry.downgrade());
-        self.lay_out();
         Ok(part)
-    }
-
-    /// Gives each picture its place in the window.
-    fn lay_out(&self) {
-        let pads = self.mixer.sink_pads();
-        let pictures = pads.iter().filter(|pad| pad.find_property("xpos").is_some());
-        for (pad, [x, y, width, height]) in pictures.zip(places(pads.len())) {
-            for (name, value) in [("xpos", x), ("ypos", y), ("width", width), ("height", height)] {
-                pad.set_property(name, value);
-            }
-            pad.set_property_from_str("sizing-policy", "keep-aspect-ratio");
-        }
     }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        let Self { mixture, source, pad } = self;
+        let Self { mixture, source, into, begun: _ } = self;
+        mixture.shown.change(|pads| pads.retain(|pad| into.as_ref().is_some_and(|into| pad != into)));
         let _entries = mixture.entries.hold();
         // First the pad, which may hold up the source.
-        mixture.mixer.release_request_pad(pad);
+        into.iter().for_each(|pad| mixture.mixer.release_request_pad(pad));
+        let is_in = source.parent().is_some();
         if source.set_state(gst::State::Null).is_err()
-            || mixture.bin.remove(source.upcast_ref::<gst::Element>()).is_err()
+            || is_in && mixture.bin.remove(source.upcast_ref::<gst::Element>()).is_err()
         {
             tracing::warn!("a member's stream is left over");
         }
-        mixture.lay_out();
     }
 }
 
@@ -184,6 +210,77 @@ fn places(count: usize) -> Vec<[i32; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_mixer_does_not_take_leaves_nothing_behind_and_holds_up_nobody() {
+        gst::init().expect("GStreamer");
+        // In another bin, so that nothing can be linked to it; and one that gives no pads.
+        for (mixer, elsewhere) in [("audiomixer", true), ("fakesink", false)] {
+            let (bin, other) = (gst::Bin::new(), gst::Bin::new());
+            let mixer = element(mixer).build().expect("a mixer");
+            if elsewhere { &other } else { &bin }.add(&mixer).expect("a bin");
+            let (entries, shown) = Default::default();
+            let mixture = Mixture { bin: bin.clone(), mixer: mixer.clone(), entries, shown };
+            let (done, wait) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                let raw = gst::Pad::new(gst::PadDirection::Sink);
+                let _ = done.send(mixture.add(&raw, &raw).is_err());
+                drop(mixture.entries.hold());
+                let _ = done.send(true);
+            });
+            for _ in 0..2 {
+                assert_eq!(wait.recv_timeout(std::time::Duration::from_secs(10)), Ok(true), "it hangs");
+            }
+            assert!(elsewhere && bin.children().is_empty() || !elsewhere && bin.children() == [mixer]);
+        }
+    }
+
+    /// A pipeline's source of pictures of one colour, none if there is none, and where they can be taken from.
+    fn camera(pipeline: &gst::Pipeline, colour: Option<&str>) -> gst::Pad {
+        let end = element("fakesink").property("sync", false).property("async", false).build().expect("an end");
+        pipeline.add(&end).expect("a pipeline");
+        if let Some(colour) = colour {
+            let size = "capsfilter caps=video/x-raw,format=I420,width=64,height=48,framerate=30/1";
+            let source = playback::parsed(&format!("videotestsrc is-live=true pattern={colour} ! {size}"));
+            let source = source.expect("a source");
+            pipeline.add(&source).expect("a pipeline");
+            source.link(&end).expect("a link");
+        }
+        pad(&end, "sink").expect("a pad")
+    }
+
+    #[test]
+    fn who_has_no_picture_takes_no_place_in_the_window() {
+        gst::init().expect("GStreamer");
+        let pipeline = gst::Pipeline::new();
+        pipeline.use_clock(Some(&gst::SystemClock::obtain()));
+        let sink = "capsfilter caps=video/x-raw,format=RGB ! appsink name=seen sync=false max-buffers=1 drop=true";
+        let (_, mixture) = Mixture::picture_into(&pipeline, sink).expect("a mixture");
+        let pads = [None, Some("red"), None, Some("blue"), None].map(|colour| camera(&pipeline, colour));
+        let parts: Vec<_> = pads.iter().map(|pad| mixture.add(pad, pad).expect("a part")).collect();
+        mixture.bin.set_locked_state(false);
+        pipeline.set_state(gst::State::Playing).expect("playing");
+        let seen =
+            mixture.bin.by_name("seen").expect("a sink").downcast::<gstreamer_app::AppSink>().expect("an appsink");
+        let mut colours = [[0; 3]; 2];
+        // Whoever came first with a picture is on the left.
+        for _ in 0..300 {
+            let Some(sample) = seen.try_pull_sample(gst::ClockTime::from_seconds(10)) else { break };
+            let pixels = sample.buffer().expect("a buffer").map_readable().expect("pixels").to_vec();
+            colours = [320, 960].map(|x| {
+                let at = 3 * (400 * 1280 + x);
+                [pixels[at], pixels[at + 1], pixels[at + 2]]
+            });
+            colours.sort();
+            if colours[0][2] > 200 && colours[1][0] > 200 {
+                break;
+            }
+        }
+        drop(parts);
+        pipeline.set_state(gst::State::Null).expect("an end");
+        let [blue, red] = colours;
+        assert!(blue[2] > 200 && blue[0] < 50 && red[0] > 200 && red[2] < 50, "{colours:?}");
+    }
 
     #[test]
     fn pictures_fill_the_window_without_lying_upon_each_other() {

@@ -1,25 +1,21 @@
 //! One connection: a webrtcbin with its chains, from the first description to the teardown.
 //!
-//! The only file that names webrtcbin's signals. Their callbacks send an event, link or watch a pad, or set a property,
+//! Only it and what is below it name webrtcbin's signals. Their callbacks send an event, link or watch a pad, or set a property,
 //! and nothing else: a state change or a wait in one of them would deadlock.
 
-use std::{
-    sync::{Arc, OnceLock, mpsc},
-    time::Duration,
-};
+mod channel;
+mod element;
+mod exchange;
+mod path;
 
-use gstreamer::{self as gst, glib, prelude::*};
-use gstreamer_sdp::{SDPMessage, SDPMessageRef};
-use gstreamer_webrtc::{
-    WebRTCBundlePolicy, WebRTCDataChannel, WebRTCDataChannelState, WebRTCICEConnectionState, WebRTCICEGatheringState,
-    WebRTCICETransportPolicy, WebRTCPeerConnectionState, WebRTCRTPTransceiver, WebRTCSDPType, WebRTCSessionDescription,
-};
+use std::sync::{Arc, OnceLock};
+
+use gstreamer::{self as gst, prelude::*};
+use gstreamer_webrtc::{WebRTCICEGatheringState, WebRTCRTPTransceiver};
 
 use super::{
     Event, Far, MediaError, Options, capture,
-    description::{
-        Layout, OFFERED, OFFERED_TO_STOCK, PayloadTypes, is_taken, mids, parse, payload_types, with_alternative,
-    },
+    description::{Layout, OFFERED, OFFERED_TO_STOCK, PayloadTypes, Section},
     devices::Ends,
     gate::{Devices, Passes},
     identity::Identity,
@@ -31,29 +27,13 @@ use super::{
 };
 use crate::{
     call::{Connection, MediaEvent},
-    negotiation::{Candidate, Sdp, SdpType},
+    negotiation::Candidate,
     rt::Sender,
 };
+use channel::DataChannel;
 
-/// The jitter buffer's depth: 20 ms. webrtcbin's own default would hold the first packet for 200.
-const LATENCY_MS: u32 = 20;
 /// How long after its time sound is played: as long as the jitter buffer may wait for what is missing.
-const PLAYOUT_MS: u64 = LATENCY_MS as u64;
-/// How long webrtcbin may think about a description: 5 s; it needs 10 ms.
-const NEGOTIATION_LIMIT: Duration = Duration::from_secs(5);
-/// The data channel's label. Source: Calling 3.0 as twocan speaks it.
-const DATA_CHANNEL: &str = "calling-3.0";
-
-/// What to say when every way between the two has failed.
-const NO_WAY: &str = "no way through to the other side was found; a TURN server may help (--turn)";
-/// What to say when somebody else answers on the far side's address.
-const IMPOSTOR: &str = "whoever answers there is not the other side: somebody on the way tampers";
-/// Candidates of the far side that are taken in one call: 64; a browser with four addresses sends a dozen.
-const CANDIDATES: u32 = 64;
-/// The longest text that is taken on the data channel: 8 KiB; what two twocans say there has some 200 bytes.
-const TEXT_LIMIT: usize = 8 * 1024;
-/// What may wait in the data channel for a far side that does not read: 64 KiB; then nothing more is said.
-const UNREAD_LIMIT: u64 = 64 * 1024;
+const PLAYOUT_MS: u64 = element::LATENCY_MS as u64;
 
 /// What a webrtcbin stands between.
 #[derive(Debug)]
@@ -76,14 +56,14 @@ pub(super) struct Peer {
     senders: [RtpSender; 2],
     /// Until the gate takes charge of them; none if they are not this connection's own.
     devices: Option<Devices>,
-    channel: Arc<OnceLock<WebRTCDataChannel>>,
+    channel: DataChannel,
     identity: Identity,
     far: Far,
     layout: Layout,
     /// Set once the far side takes what the sender sends; what is sent to nobody would be held for ever.
     taken: [Flag; 2],
-    /// The identification tags of the media sections, once they are described.
-    mids: Arc<OnceLock<Vec<String>>>,
+    /// The media sections, once they are described.
+    sections: Arc<OnceLock<Vec<Section>>>,
     /// How many candidates of the far side were taken.
     candidates: u32,
     reporter: Reporter,
@@ -119,8 +99,9 @@ impl Peer {
         Ok(peer)
     }
 
-    /// A connection that shares its devices with others. What it sends and receives is timed as in a pipeline of this
-    /// base time, and laid out as this; `make` is given its pipeline, a flag that is set while it stands, and whom to tell what happens.
+    /// A connection that shares its devices with others, laid out as this, and timed as a pipeline of this base time.
+    ///
+    /// `make` is given its pipeline, a flag that is set while it stands, and what tells what happens on it.
     pub(super) fn sharing(
         options: &Options,
         layout: Layout,
@@ -145,7 +126,7 @@ impl Peer {
         connected: Flag,
         reporter: Reporter,
     ) -> Result<Self, MediaError> {
-        let webrtc = make_webrtcbin(options)?;
+        let webrtc = element::webrtcbin(options)?;
         let identity = Identity::default();
         webrtc.downcast_ref::<gst::Bin>().into_iter().for_each(|bin| identity.watch(bin));
         pipeline.add(&webrtc)?;
@@ -155,19 +136,20 @@ impl Peer {
             webrtc,
             senders,
             devices: None,
-            channel: Arc::default(),
+            channel: DataChannel::default(),
             identity,
             far: options.far,
             layout,
             taken: Default::default(),
-            mids: Arc::default(),
+            sections: Arc::default(),
             candidates: 0,
-            relays: Relays::new(options.turn.len(), reporter.clone()),
+            relays: Relays::new(reporter.clone()),
             reporter,
         };
+        peer.use_also(options.stun.as_deref(), options.turn.iter().map(String::as_str));
         peer.set_state(gst::State::Ready)?;
         peer.link_senders()?;
-        peer.listen(connected);
+        peer.listen(connected, &picture);
         peer.link_receivers(&sound, &picture);
         report::listen(&peer.pipeline, &peer.reporter, outlets);
         peer.set_state(gst::State::Playing)?;
@@ -190,126 +172,25 @@ impl Peer {
         self.devices.as_ref()
     }
 
+    /// How many elements of this kind it has, at any depth.
+    #[cfg(test)]
+    pub(super) fn count(&self, factory: &str) -> usize {
+        self.pipeline.iterate_all_by_element_factory_name(factory).into_iter().count()
+    }
+
     /// Which connection of a call it is, if a call has it.
     pub(super) fn connection(&self) -> Option<&Connection> {
         self.reporter.connection()
     }
 
-    /// Makes an offer, tells it, and begins to look for ways to the far side.
-    pub(super) fn offer(&self) -> Result<(), MediaError> {
-        if self.far == Far::Twocan {
-            let channel = self.create_data_channel()?;
-            listen_to_channel(&channel, &self.reporter, &self.identity);
-            let _ = self.channel.set(channel);
-        } else {
-            self.offer_unbundled();
-        }
-        self.describe(SdpType::Offer)
-    }
-
-    /// Answers an offer, with its payload types.
-    pub(super) fn answer(&self, offer: &Sdp) -> Result<(), MediaError> {
-        let offer = parse(offer, self.far)?;
-        self.set_payload_types(payload_types(&offer));
-        self.set_remote(WebRTCSDPType::Offer, offer)?;
-        self.describe(SdpType::Answer)
-    }
-
-    /// Takes the answer to the own offer.
-    pub(super) fn take_answer(&self, answer: &Sdp) -> Result<(), MediaError> {
-        let answer = parse(answer, self.far)?;
-        if self.far == Far::Stock {
-            self.set_payload_types(payload_types(&answer));
-        }
-        self.note_taken(&answer, ["sendrecv", "recvonly"]);
-        self.set_remote(WebRTCSDPType::Answer, answer)
-    }
-
-    /// Takes one of the far side's candidates, unless it is empty or hidden behind a name.
-    pub(super) fn add_candidate(&mut self, candidate: &Candidate) {
-        if !candidate.candidate.is_empty() && !candidate.is_mdns() && self.candidates < CANDIDATES {
-            self.candidates += 1;
-            self.signal("add-ice-candidate", &[&candidate.m_line_index, &candidate.candidate]);
-        }
-    }
-
     /// Says something on the data channel; nothing, if it is not open.
     pub(super) fn send_data(&self, text: &str) {
-        let able = |channel: &&WebRTCDataChannel| is_open(channel) && channel.buffered_amount() < UNREAD_LIMIT;
-        if let Some(channel) = self.channel.get().filter(able)
-            && let Err(error) = channel.send_string_full(Some(text))
-        {
-            tracing::debug!(%error, "not sent on the data channel");
-        }
+        self.channel.send(text);
     }
 
-    fn describe(&self, kind: SdpType) -> Result<(), MediaError> {
-        let (signal, field) = match kind {
-            SdpType::Offer => ("create-offer", "offer"),
-            SdpType::Answer => ("create-answer", "answer"),
-        };
-        let reply = self.negotiate(signal, &[&None::<gst::Structure>])?;
-        let description = reply
-            .and_then(|reply| reply.get::<WebRTCSessionDescription>(field).ok())
-            .ok_or_else(|| MediaError::Negotiation(format!("no {field} was made")))?;
-        let _ = self.mids.set(mids(description.sdp()));
-        if kind == SdpType::Answer {
-            self.note_taken(description.sdp(), ["sendrecv", "sendonly"]);
-        }
-        let text = description.sdp().as_text().map_err(|error| MediaError::Negotiation(error.message.to_string()))?;
-        let is_for_stock = (kind, self.far) == (SdpType::Offer, Far::Stock);
-        let text = if is_for_stock { with_alternative(&text) } else { text.to_string() };
-        let sdp = Sdp::try_from(text).map_err(|error| MediaError::Negotiation(error.to_string()))?;
-        // Told first: candidates follow from the moment that it is set.
-        self.reporter.tell(MediaEvent::Described(kind, sdp));
-        self.negotiate("set-local-description", &[&description]).map(drop)
-    }
-
-    /// Takes note of what is to be sent: what an answer has going that way.
-    fn note_taken(&self, answer: &SDPMessageRef, ways: [&str; 2]) {
-        let taken = is_taken(answer, self.layout, ways);
-        self.taken.iter().zip(taken).for_each(|(flag, taken)| flag.set(taken));
-    }
-
-    fn set_remote(&self, kind: WebRTCSDPType, sdp: SDPMessage) -> Result<(), MediaError> {
-        self.identity.expect(&sdp)?;
-        let description = WebRTCSessionDescription::new(kind, sdp);
-        self.negotiate("set-remote-description", &[&description]).map(drop)
-    }
-
-    /// Emits a signal that replies by a promise, and waits for the reply.
-    fn negotiate(
-        &self,
-        signal: &'static str,
-        arguments: &[&dyn ToValue],
-    ) -> Result<Option<gst::Structure>, MediaError> {
-        let (sender, receiver) = mpsc::channel();
-        let promise = gst::Promise::with_change_func(move |reply| {
-            let reply = reply.map(|reply| reply.map(|reply| reply.to_owned()));
-            let _ = sender.send(reply);
-        });
-        let mut arguments = arguments.to_vec();
-        arguments.push(&promise);
-        self.signal(signal, &arguments);
-        let failed = |why: String| MediaError::Negotiation(format!("{signal}: {why}"));
-        let reply = receiver.recv_timeout(NEGOTIATION_LIMIT).map_err(|_| failed("no reply".into()))?;
-        let reply = reply.map_err(|error| failed(format!("{error:?}")))?;
-        match reply.as_ref().and_then(|reply| reply.get::<glib::Error>("error").ok()) {
-            Some(error) => Err(failed(error.message().to_owned())),
-            None => Ok(reply),
-        }
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
-    fn signal(&self, name: &'static str, arguments: &[&dyn ToValue]) {
-        self.webrtc.emit_by_name::<()>(name, arguments);
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
-    fn create_data_channel(&self) -> Result<WebRTCDataChannel, MediaError> {
-        self.webrtc
-            .emit_by_name::<Option<WebRTCDataChannel>>("create-data-channel", &[&DATA_CHANNEL, &None::<gst::Structure>])
-            .ok_or_else(|| MediaError::Negotiation("no data channel".into()))
+    /// Has it look for ways by these servers too, as long as it has not begun to.
+    pub(super) fn use_also<'a>(&self, stun: Option<&str>, turn: impl Iterator<Item = &'a str>) {
+        element::use_servers(&self.webrtc, &self.relays, stun, turn);
     }
 
     fn link_senders(&self) -> Result<(), MediaError> {
@@ -331,15 +212,6 @@ impl Peer {
         Ok(())
     }
 
-    /// Offers every section by itself.
-    ///
-    /// The examples' own default answers nothing else: to a bundle it sends no sound, or nothing at all. Lost pictures are
-    /// not sent again then: webrtcbin 1.22 would give the number for that to two codecs, which browsers refuse.
-    fn offer_unbundled(&self) {
-        self.webrtc.set_property("bundle-policy", WebRTCBundlePolicy::None);
-        self.set_retransmission(false);
-    }
-
     #[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
     fn set_retransmission(&self, on: bool) {
         // Transceivers count in the order of their sections.
@@ -359,12 +231,13 @@ impl Peer {
         }
     }
 
-    fn listen(&self, connected: Flag) {
-        let (reporter, mids, relays) = (self.reporter.clone(), Arc::clone(&self.mids), self.relays.clone());
+    fn listen(&self, connected: Flag, picture: &gst::Pad) {
+        let (reporter, sections, relays) = (self.reporter.clone(), Arc::clone(&self.sections), self.relays.clone());
         self.webrtc.connect("on-ice-candidate", false, move |values| {
             let m_line_index = values.get(1)?.get::<u32>().ok()?;
             let candidate = values.get(2)?.get::<String>().ok()?;
-            let mid = mids.get().and_then(|mids| mids.get(usize::try_from(m_line_index).ok()?).cloned());
+            let section = sections.get().and_then(|sections| sections.get(usize::try_from(m_line_index).ok()?));
+            let mid = section.map(|section| section.mid.clone());
             let candidate = Candidate { candidate, mid, m_line_index };
             relays.found(&candidate);
             reporter.tell(MediaEvent::Candidate(candidate));
@@ -377,52 +250,11 @@ impl Peer {
                 relays.all_found();
             }
         });
-        self.watch_path(connected);
-        let (reporter, channel, identity) = (self.reporter.clone(), Arc::clone(&self.channel), self.identity.clone());
-        self.webrtc.connect("on-data-channel", false, move |values| {
-            let offered = values.get(1)?.get::<WebRTCDataChannel>().ok()?;
-            if offered.label().as_deref() == Some(DATA_CHANNEL) && channel.set(offered.clone()).is_ok() {
-                listen_to_channel(&offered, &reporter, &identity);
-            }
-            None
-        });
-    }
-
-    fn watch_path(&self, connected: Flag) {
-        // Told once, whichever of the two states shows it first.
-        let in_doubt = Flag::default();
-        let (reporter, doubt) = (self.reporter.clone(), in_doubt.clone());
-        self.webrtc.connect_notify(Some("ice-connection-state"), move |webrtc, _| {
-            if webrtc.property::<WebRTCICEConnectionState>("ice-connection-state")
-                == WebRTCICEConnectionState::Disconnected
-            {
-                tell_doubt(&reporter, &doubt);
-            }
-        });
-        let (reporter, identity) = (self.reporter.clone(), self.identity.clone());
-        self.webrtc.connect_notify(Some("connection-state"), move |webrtc, _| {
-            match webrtc.property::<WebRTCPeerConnectionState>("connection-state") {
-                WebRTCPeerConnectionState::Connected if !identity.is_proved() => {
-                    reporter.tell(MediaEvent::Failed(IMPOSTOR.into()));
-                }
-                WebRTCPeerConnectionState::Connected => {
-                    connected.set(true);
-                    in_doubt.set(false);
-                    reporter.tell(MediaEvent::Connected);
-                }
-                // What is sent may well arrive.
-                WebRTCPeerConnectionState::Disconnected => tell_doubt(&reporter, &in_doubt),
-                WebRTCPeerConnectionState::Failed => {
-                    connected.set(false);
-                    reporter.tell(MediaEvent::Failed(NO_WAY.into()));
-                }
-                WebRTCPeerConnectionState::Closed => {
-                    connected.set(false);
-                    reporter.tell(MediaEvent::Closed);
-                }
-                WebRTCPeerConnectionState::New | WebRTCPeerConnectionState::Connecting | _ => {}
-            }
-        });
+        path::watch(&self.webrtc, &self.reporter, &self.identity, connected, picture);
+        // Nobody listens to what a stock peer says there.
+        if self.far == Far::Twocan {
+            self.channel.take_offered(&self.webrtc, &self.reporter, &self.identity);
+        }
     }
 
     fn link_receivers(&self, sound: &gst::Pad, picture: &gst::Pad) {
@@ -468,58 +300,6 @@ fn new_pipeline() -> gst::Pipeline {
     pipeline
 }
 
-fn make_webrtcbin(options: &Options) -> Result<gst::Element, MediaError> {
-    let webrtc = capture::element("webrtcbin")
-        .property("bundle-policy", WebRTCBundlePolicy::MaxBundle)
-        .property("latency", LATENCY_MS)
-        .build()?;
-    wait_for_nothing(&webrtc);
-    if let Some(stun) = &options.stun {
-        webrtc.set_property("stun-server", stun);
-    }
-    if options.relay_only {
-        webrtc.set_property("ice-transport-policy", WebRTCICETransportPolicy::Relay);
-    }
-    let ice = webrtc.property::<gst::Object>("ice-agent");
-    ice.set_property("ice-tcp", false);
-    let agent = ice.property::<glib::Object>("agent");
-    agent.set_property("upnp", false);
-    agent.set_property("stun-pacing-timer", 5_u32);
-    agent.set_property("keepalive-conncheck", true);
-    add_servers(&webrtc, &ice, options);
-    Ok(webrtc)
-}
-
-/// Takes out of webrtcbin what holds sound back for something else's sake.
-///
-/// Left alone, it lets no packet out before the clock has reached its time plus the latency of the slowest sender, the
-/// camera's encoder: right for files, but what comes from a microphone is late already. And the receiver delays sound
-/// until the picture that was taken with it has come: in a conversation the quicker one must not wait.
-fn wait_for_nothing(webrtc: &gst::Element) {
-    let Some(bin) = webrtc.downcast_ref::<gst::Bin>() else { return };
-    bin.connect_deep_element_added(|_, _, element| {
-        if element.factory().is_some_and(|factory| factory.name() == "clocksync") {
-            element.set_property("sync", false);
-        }
-    });
-    if let Some(rtpbin) = bin.by_name("rtpbin") {
-        // The largest offset that is applied, in ns; 0 would mean any.
-        rtpbin.set_property("max-ts-offset", 1_i64);
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "webrtcbin's actions are signals")]
-fn add_servers(webrtc: &gst::Element, ice: &gst::Object, options: &Options) {
-    for turn in &options.turn {
-        if !webrtc.emit_by_name::<bool>("add-turn-server", &[turn]) {
-            tracing::warn!("a TURN server is not usable");
-        }
-    }
-    if let Some(address) = options.address {
-        ice.emit_by_name::<bool>("add-local-ip-address", &[&address.to_string()]);
-    }
-}
-
 fn make_chains(
     pipeline: &gst::Pipeline,
     ends: &Ends,
@@ -527,7 +307,8 @@ fn make_chains(
     connected: &Flag,
     events: &Sender<Event>,
 ) -> Result<(Devices, Ways), MediaError> {
-    let receiving = || vec![passes.open.clone()];
+    // Of who has not proved to be the far side nothing is played.
+    let receiving = || vec![passes.open.clone(), connected.clone()];
     let microphone = capture::Chain::sound(pipeline, ends.microphone.as_ref(), passes, connected)?;
     let camera = capture::Chain::picture(pipeline, ends.camera.as_ref(), passes, connected)?;
     let senders = [RtpSender::sound(pipeline, &microphone.encoder)?, RtpSender::picture(pipeline, &camera.encoder)?];
@@ -536,40 +317,6 @@ fn make_chains(
     let outlets = vec![("speaker", speaker.ready.clone()), ("window", window.ready.clone())];
     let devices = Devices { pipeline: pipeline.downgrade(), microphone, camera, speaker, window };
     Ok((devices, Ways { senders, sound, picture, outlets }))
-}
-
-fn tell_doubt(reporter: &Reporter, in_doubt: &Flag) {
-    if !in_doubt.swap(true) {
-        reporter.tell(MediaEvent::Disconnected);
-    }
-}
-
-/// Tells what happens on the data channel; nothing of who is not the far side.
-fn listen_to_channel(channel: &WebRTCDataChannel, reporter: &Reporter, identity: &Identity) {
-    let (said, speaker) = (reporter.clone(), identity.clone());
-    channel.connect_on_message_string(move |_, text| {
-        if let Some(text) = text.filter(|text| text.len() <= TEXT_LIMIT && speaker.is_proved()) {
-            said.tell(MediaEvent::DataText(text.to_owned()));
-        }
-    });
-    let closed = reporter.clone();
-    channel.connect_on_close(move |_| closed.tell(MediaEvent::Closed));
-    let (opened, told, identity) = (reporter.clone(), Flag::default(), identity.clone());
-    let open = move || {
-        if identity.is_proved() && !told.swap(true) {
-            opened.tell(MediaEvent::DataOpen);
-        }
-    };
-    let on_open = open.clone();
-    channel.connect_on_open(move |_| on_open());
-    // A channel that the far side made may be open before anybody listens.
-    if is_open(channel) {
-        open();
-    }
-}
-
-fn is_open(channel: &WebRTCDataChannel) -> bool {
-    channel.ready_state() == WebRTCDataChannelState::Open
 }
 
 fn media_of(pad: &gst::Pad) -> Option<String> {

@@ -149,7 +149,7 @@ pub(super) fn picture_decoder() -> Result<Vec<gst::Element>, MediaError> {
 }
 
 /// Asks the far side for a whole picture, since those that passed while the gate was closed are missing.
-fn request_key_frame(entry: &gst::Pad) {
+pub(super) fn request_key_frame(entry: &gst::Pad) {
     let request = gst::Structure::builder("GstForceKeyUnit").field("all-headers", true).build();
     // Without a link yet there is nobody to ask, and no need: a first picture is whole.
     let _ = entry.push_event(gst::event::CustomUpstream::new(request));

@@ -10,16 +10,21 @@ const NO_RELAY: &str = "no TURN server gave a relay: its password is wrong, or i
 #[derive(Debug, Clone)]
 pub(super) struct Relays {
     /// Whether there are TURN servers that could give one.
-    wanted: bool,
+    wanted: Flag,
     given: Flag,
     told: Flag,
     reporter: Reporter,
 }
 
 impl Relays {
-    /// `servers` is how many TURN servers are used.
-    pub(super) fn new(servers: usize, reporter: Reporter) -> Self {
-        Self { wanted: servers > 0, given: Flag::default(), told: Flag::default(), reporter }
+    /// None are wanted yet.
+    pub(super) fn new(reporter: Reporter) -> Self {
+        Self { wanted: Flag::default(), given: Flag::default(), told: Flag::default(), reporter }
+    }
+
+    /// There is a TURN server that could give one.
+    pub(super) fn want(&self) {
+        self.wanted.set(true);
     }
 
     /// Takes note of a candidate of this side.
@@ -31,7 +36,7 @@ impl Relays {
 
     /// All candidates are found: now it shows.
     pub(super) fn all_found(&self) {
-        if self.wanted && !self.given.is_set() && !self.told.swap(true) {
+        if self.wanted.is_set() && !self.given.is_set() && !self.told.swap(true) {
             self.reporter.notice(NO_RELAY);
         }
     }

@@ -55,6 +55,13 @@ impl Reporter {
     }
 }
 
+/// What was told already: each failure once.
+#[derive(Debug, Default)]
+struct Told {
+    devices: [Flag; DEVICES.len()],
+    stream: Flag,
+}
+
 /// Tells what the pipeline's elements post; on their own threads, so nothing here waits.
 ///
 /// A sink that fails is sent nothing more: `outlets` are the sinks' names and the flags that let their streams pass.
@@ -62,7 +69,7 @@ pub(super) fn listen(pipeline: &gst::Pipeline, reporter: &Reporter, outlets: Vec
     let (reporter, weak) = (reporter.clone(), pipeline.downgrade());
     let Some(bus) = pipeline.bus() else { return };
     // A device that fails says so several times.
-    let told: [Flag; DEVICES.len()] = Default::default();
+    let told = Told::default();
     bus.set_sync_handler(move |_, message| {
         let message = message.view();
         if let gst::MessageView::Element(element) = message {
@@ -93,12 +100,11 @@ fn report_level(message: &gst::message::Element, reporter: &Reporter) {
     }
 }
 
-fn report_error(error: &gst::message::Error, reporter: &Reporter, told: &[Flag; DEVICES.len()]) {
+fn report_error(error: &gst::message::Error, reporter: &Reporter, told: &Told) {
     tracing::debug!(path = path(error), error = %error.error(), "an element failed");
-    let device = DEVICES.iter().zip(told).find(|(name, _)| is_of(error, name));
+    let device = DEVICES.iter().zip(&told.devices).find(|(name, _)| is_of(error, name));
     if let Some((name, told)) = device {
-        if !told.is_set() {
-            told.set(true);
+        if !told.swap(true) {
             let _ = reporter.events.try_send(Event::Notice(format!("the {name} failed: going on without it")));
         }
     } else if is_of(error, "sctp") {
@@ -106,9 +112,8 @@ fn report_error(error: &gst::message::Error, reporter: &Reporter, told: &[Flag; 
         reporter.tell(MediaEvent::Closed);
     } else if is_of(error, "webrtcbin") {
         reporter.tell(MediaEvent::Failed("the connection broke".into()));
-    } else {
-        let _ =
-            reporter.events.try_send(Event::Notice("sound or picture failed: pause and unpause to try again".into()));
+    } else if !told.stream.swap(true) {
+        reporter.notice("sound or picture of a connection failed: pause and unpause to try again");
     }
 }
 

@@ -2,18 +2,23 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    sync::mpsc::{self, Receiver},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver},
+    },
     thread::{self, JoinHandle},
 };
 
 use gstreamer as gst;
 
 use super::{
-    Event, Far, MediaError, OfferedServers, Options, complaint,
+    Event, Far, MediaError, NoMedia, OfferedServers, Options, complaint,
     description::{layout, parse},
     devices::{self, Ends, Inventory},
     gate,
     peer::Peer,
+    probe::Flag,
 };
 use crate::{
     call::{Connection, MediaCommand, MediaEvent},
@@ -37,7 +42,7 @@ const NEEDED: [&str; 12] = [
     "autovideosink",
 ];
 
-/// Commands that wait for the thread: 256; a far side that asks for more at once is not served.
+/// Commands that wait for the thread before what a far side may say at will is passed over: 256.
 const BACKLOG: usize = 256;
 
 pub(super) enum Command {
@@ -46,21 +51,74 @@ pub(super) enum Command {
     Stop,
 }
 
+/// The way to the thread.
+#[derive(Debug, Clone)]
+pub(super) struct Commands {
+    sender: mpsc::Sender<Command>,
+    waiting: Arc<AtomicUsize>,
+    /// Set once the thread has begun to work them off.
+    served: Flag,
+}
+
+/// Where its commands arrive.
+pub(super) struct Inbox {
+    receiver: Receiver<Command>,
+    waiting: Arc<AtomicUsize>,
+    served: Flag,
+}
+
+fn queue() -> (Commands, Inbox) {
+    let (sender, receiver) = mpsc::channel();
+    let (waiting, served) = (Arc::default(), Flag::default());
+    (Commands { sender, waiting: Arc::clone(&waiting), served: served.clone() }, Inbox { receiver, waiting, served })
+}
+
+impl Commands {
+    /// Has the thread do this after all that waits. Descriptions are counted by the calls, and the end of a connection
+    /// must arrive; of candidates and data only so many wait.
+    ///
+    /// Errors: there is no thread any more.
+    pub(super) fn send(&self, command: Command) -> Result<(), NoMedia> {
+        let is_many = self.waiting.load(Ordering::Acquire) >= BACKLOG;
+        if is_many && matches!(command, Command::Call(_, MediaCommand::AddCandidate(_) | MediaCommand::SendData(_))) {
+            tracing::warn!("the media are asked for more than they can do");
+            return Ok(());
+        }
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.sender.send(command).map_err(|_| NoMedia)
+    }
+
+    /// Whether the thread has come to working them off.
+    pub(super) fn are_served(&self) -> bool {
+        self.served.is_set()
+    }
+}
+
+impl Inbox {
+    /// The next command; the last is to stop.
+    pub(super) fn next(&self) -> Command {
+        self.served.set(true);
+        let command = self.receiver.recv().unwrap_or(Command::Stop);
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        command
+    }
+}
+
 /// Starts the thread; it begins with choosing the devices and making a first peer ready.
 pub(super) fn start(
     options: Options,
     gate: gate::Handle,
     events: Sender<Event>,
-) -> std::io::Result<(mpsc::SyncSender<Command>, JoinHandle<()>)> {
+) -> std::io::Result<(Commands, JoinHandle<()>)> {
     spawn(events.clone(), move |inbox| Worker::new(options, gate, events).map(|worker| worker.run(inbox)))
 }
 
 /// Starts a thread that works off commands; that it cannot is told.
 pub(super) fn spawn(
     events: Sender<Event>,
-    work: impl FnOnce(&Receiver<Command>) -> Result<(), MediaError> + Send + 'static,
-) -> std::io::Result<(mpsc::SyncSender<Command>, JoinHandle<()>)> {
-    let (commands, inbox) = mpsc::sync_channel(BACKLOG);
+    work: impl FnOnce(&Inbox) -> Result<(), MediaError> + Send + 'static,
+) -> std::io::Result<(Commands, JoinHandle<()>)> {
+    let (commands, inbox) = queue();
     let work = move || {
         let _last_word = LastWord(events.clone());
         if let Err(error) = work(&inbox) {
@@ -124,16 +182,16 @@ impl Worker {
         Ok(worker)
     }
 
-    fn run(mut self, inbox: &Receiver<Command>) {
+    fn run(mut self, inbox: &Inbox) {
         loop {
-            match inbox.recv() {
-                Ok(Command::Call(connection, command)) => {
+            match inbox.next() {
+                Command::Call(connection, command) => {
                     if let Err(error) = self.carry_out(&connection, command) {
                         let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
                     }
                 }
-                Ok(Command::Offered(servers)) => self.use_servers(servers),
-                Ok(Command::Stop) | Err(_) => break,
+                Command::Offered(servers) => self.use_servers(servers),
+                Command::Stop => break,
             }
         }
         self.close_all();
@@ -159,7 +217,7 @@ impl Worker {
         }
     }
 
-    fn begin(&mut self, connection: &Connection) -> Result<&Peer, MediaError> {
+    fn begin(&mut self, connection: &Connection) -> Result<&mut Peer, MediaError> {
         if self.is_update(connection) {
             self.next = None;
             let peer = self.take_peer(connection)?;
@@ -202,11 +260,15 @@ impl Worker {
         Ok(())
     }
 
-    /// The peer that is prepared knows the old ones.
+    /// The first ones are made known to the peer that is prepared; those it has cannot be taken from it again.
     fn use_servers(&mut self, servers: OfferedServers) {
         if servers != self.offered {
+            let are_first = self.offered == OfferedServers::default();
             self.offered = servers;
-            if self.prepared.take().is_some()
+            if let Some((_, peer)) = self.prepared.as_ref().filter(|_| are_first) {
+                let stun = self.options.stun.is_none().then_some(()).and(self.offered.stun.as_deref());
+                peer.use_also(stun, self.offered.turn.iter().map(|turn| turn.as_str()));
+            } else if self.prepared.take().is_some()
                 && let Err(error) = self.prepare()
             {
                 tracing::warn!(%error, "no connection could be prepared");
@@ -291,4 +353,31 @@ fn only_loopback() -> Option<IpAddr> {
     let addresses = if_addrs::get_if_addrs().ok()?;
     let lonely = addresses.iter().all(if_addrs::Interface::is_loopback);
     lonely.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ids::SessionId, negotiation::Candidate};
+
+    #[test]
+    fn no_end_of_a_connection_is_lost_however_much_waits() {
+        let (commands, inbox) = queue();
+        let connection = Connection::first(SessionId::from_bits(1));
+        let candidate = Candidate { candidate: "x".into(), mid: None, m_line_index: 0 };
+        let call = |command| commands.send(Command::Call(connection.clone(), command));
+        for _ in 0..100_000 {
+            assert!(call(MediaCommand::AddCandidate(candidate.clone())).is_ok());
+        }
+        assert!(call(MediaCommand::Close).is_ok() && !commands.are_served());
+        let mut before = 0;
+        while !matches!(inbox.next(), Command::Call(_, MediaCommand::Close)) {
+            before += 1;
+        }
+        assert!(before == BACKLOG && commands.are_served());
+        assert!(call(MediaCommand::AddCandidate(candidate)).is_ok());
+        assert!(matches!(inbox.next(), Command::Call(_, MediaCommand::AddCandidate(_))), "there is room again");
+        drop(inbox);
+        assert!(call(MediaCommand::Close).is_err());
+    }
 }

@@ -95,8 +95,8 @@ impl Studio {
                 RtpSender::picture(pipeline, picture.source.upcast_ref())?,
             ];
             shares = Some([sound, picture]);
-            let sound = self.hear(pipeline, &mut parts)?;
-            let picture = self.see(pipeline, reporter, &mut parts)?;
+            let sound = self.hear(pipeline, connected, &mut parts)?;
+            let picture = self.see(pipeline, connected, reporter, &mut parts)?;
             Ok(Ways { senders, sound, picture, outlets: Vec::new() })
         })?;
         let shares = shares.ok_or_else(|| MediaError::Setup("no share".into()))?;
@@ -108,39 +108,41 @@ impl Studio {
         self.occupied.set(is_occupied);
     }
 
-    /// Takes in a member's sound; where it comes in.
-    fn hear(&self, pipeline: &gst::Pipeline, parts: &mut Vec<Part>) -> Result<gst::Pad, MediaError> {
+    /// Takes in a member's sound; where it comes in. What comes before it is known who sends it is not played.
+    fn hear(&self, pipeline: &gst::Pipeline, connected: &Flag, parts: &mut Vec<Part>) -> Result<gst::Pad, MediaError> {
         let level = element("level").name("member-level").property("interval", 100_000_000_u64).build()?;
         let (end, raw) = end()?;
         let chain = [&sound_decoder()?[..], &[level]].concat();
-        let (entry, _) = assemble(pipeline, &chain, Some(&end), self.hearing.clone())?;
+        let (entry, _) = assemble(pipeline, &chain, Some(&end), with(&self.hearing, connected))?;
         if let Some(speaker) = &self.speaker {
             parts.push(speaker.add(&raw, &entry)?);
         }
         Ok(entry)
     }
 
-    /// Takes in a member's pictures; where they come in.
+    /// Takes in a member's pictures, likewise.
     fn see(
         &self,
         pipeline: &gst::Pipeline,
+        connected: &Flag,
         reporter: &Reporter,
         parts: &mut Vec<Part>,
     ) -> Result<gst::Pad, MediaError> {
         let mut chain = picture_decoder()?;
+        let flags = with(&self.seeing, connected);
         match &self.window {
-            Window::None => Ok(assemble(pipeline, &chain, None, self.seeing.clone())?.0),
+            Window::None => Ok(assemble(pipeline, &chain, None, flags)?.0),
             Window::Grid(grid) => {
                 chain.push(filter("video/x-raw,format=I420")?);
                 let (end, raw) = end()?;
-                let (entry, _) = assemble(pipeline, &chain, Some(&end), self.seeing.clone())?;
+                let (entry, _) = assemble(pipeline, &chain, Some(&end), flags)?;
                 parts.push(grid.add(&raw, &entry)?);
                 Ok(entry)
             }
             Window::Report(entries) => {
                 let reporter = reporter.clone();
                 let end = playback::picture_report(move |picture| reporter.tell_of(Event::Seen, picture))?;
-                let (entry, _) = assemble(pipeline, &chain, Some(&end), self.seeing.clone())?;
+                let (entry, _) = assemble(pipeline, &chain, Some(&end), flags)?;
                 let mut entries = entries.hold();
                 entries.retain(|entry| entry.upgrade().is_some());
                 entries.push(entry.downgrade());
@@ -179,10 +181,42 @@ fn window(pipeline: &gst::Pipeline, to: Option<&Origin>) -> Result<(Chain, Windo
     }
 }
 
+fn with(flags: &[Flag], connected: &Flag) -> Vec<Flag> {
+    flags.iter().chain([connected]).cloned().collect()
+}
+
 /// The end of a member's chain, and where to watch what reaches it.
 fn end() -> Result<(gst::Element, gst::Pad), MediaError> {
     let end = element("fakesink").property("sync", false).build()?;
     unwaiting(&end);
     let raw = pad(&end, "sink")?;
     Ok((end, raw))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{media::Far, rt};
+
+    #[test]
+    fn for_however_many_sound_and_pictures_are_encoded_once() {
+        gst::init().expect("GStreamer");
+        let ends = Ends {
+            microphone: Some(Origin::Tone(440.0)),
+            camera: Some(Origin::Picture(None)),
+            speaker: Some(Origin::Report),
+            window: Some(Origin::Report),
+        };
+        let (sender, _events) = rt::channel(1024);
+        let passes = Passes { open: Flag::default(), microphone: Flag::default(), camera: Flag::default() };
+        let (studio, _devices) = Studio::new(&ends, &passes, &sender).expect("a studio");
+        let options = Options { address: Some([127, 0, 0, 1].into()), far: Far::Stock, ..Options::default() };
+        let member = || studio.member(&options, Layout::OFFERED).expect("a member");
+        let members = [member(), member(), member()];
+        for (factory, each) in [("vp8enc", 0), ("opusenc", 0), ("rtpvp8pay", 1), ("rtpopuspay", 1)] {
+            let here = studio.pipeline.iterate_all_by_element_factory_name(factory).into_iter().count();
+            assert_eq!(here, 1 - each, "{factory}");
+            assert!(members.iter().all(|member| member.peer.count(factory) == each), "{factory}");
+        }
+    }
 }

@@ -8,9 +8,6 @@ use crate::{
     rendezvous::{ClientLine, ServerLine, UID_TAKEN},
 };
 
-/// The longest error text of a server that is shown: 200 characters.
-const ERROR_SHOWN: usize = 200;
-
 /// How the line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Line {
@@ -118,7 +115,6 @@ impl Room {
             // Somebody else has drawn the same number, or this side's own lost line still holds it.
             Line::Registering { .. } if text == UID_TAKEN => self.uid = number(&mut self.random),
             Line::Registering { .. } | Line::Joining { .. } => {
-                let text = text.chars().filter(|c| !c.is_control()).take(ERROR_SHOWN).collect();
                 self.event(Event::ServerError(text));
             }
             // In the room it only says that somebody has just left it.

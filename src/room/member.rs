@@ -13,6 +13,8 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(1);
 /// How often in a row it is tried again: 6 times, which is a minute.
 const TRIES: u32 = 6;
+/// Candidates that are kept for an offer that has not come: 64.
+const CANDIDATES: usize = 64;
 /// Offers that a member may make without a connection coming of it: 16; each one costs a connection.
 const OFFERS: u32 = 16;
 
@@ -41,6 +43,8 @@ pub(super) struct Member {
     gone: Option<Instant>,
     /// The connection that stands, and the one that is to take its place.
     attempts: Vec<Attempt>,
+    /// Candidates that came while nothing was begun, or that may belong to an offer that comes.
+    early: Vec<Message>,
     /// When this side offers again.
     retry: Option<Instant>,
     tries: u32,
@@ -76,6 +80,7 @@ impl Member {
             is_due: false,
             gone: None,
             attempts: Vec::new(),
+            early: Vec::new(),
             retry: None,
             tries: 0,
             offers: 0,
@@ -107,6 +112,7 @@ impl Member {
     /// What has not come about will not: what is said no longer arrives.
     pub(super) fn end_tries(&mut self, now: Instant) {
         self.retry = None;
+        self.early.clear();
         self.attempts.iter_mut().filter(|attempt| !attempt.is_up()).for_each(|attempt| attempt.end(now));
     }
 
@@ -123,25 +129,41 @@ impl Member {
         self.attempts.push(Attempt { call, connection: None, phase: Phase::Idle });
     }
 
-    /// It says something; an offer only leads to something new if there is room for it.
-    pub(super) fn said(&mut self, now: Instant, text: &str, has_room: bool) {
+    /// It says something; an offer only leads to something new if there is room for it, and if it does not cross an own
+    /// one that stands.
+    pub(super) fn said(&mut self, now: Instant, text: &str, has_room: bool, ours_stands: bool) {
         let Some(message) = Message::parse(text).filter(|_| self.gone.is_none()) else {
             tracing::debug!("a member says what nobody need understand");
             return;
         };
         if !matches!(message, Message::Description(SdpType::Offer, _)) {
-            self.attempts
-                .last_mut()
-                .into_iter()
-                .for_each(|last| last.call.handle(now, stock::Input::Far(message.clone())));
+            self.said_more(now, message);
         } else if !has_room && !self.is_on() {
             self.is_too_many = true;
-        } else if self.offers < OFFERS {
+        } else if self.offers < OFFERS && !(ours_stands && self.is_offering()) {
             self.offers += 1;
             self.is_too_many = false;
+            let early = std::mem::take(&mut self.early);
             self.end_tries(now);
             self.attempt(now, stock::Input::Far(message));
+            early.into_iter().for_each(|candidate| self.said_more(now, candidate));
         }
+    }
+
+    /// An answer or a candidate, for what was begun last.
+    fn said_more(&mut self, now: Instant, message: Message) {
+        let is_candidate = matches!(message, Message::Candidate(_));
+        if is_candidate && self.attempts.last().is_none_or(Attempt::is_up) && self.early.len() < CANDIDATES {
+            self.early.push(message.clone());
+        }
+        if let Some(last) = self.attempts.last_mut() {
+            last.call.handle(now, stock::Input::Far(message));
+        }
+    }
+
+    /// Whether an own offer waits for its answer.
+    fn is_offering(&self) -> bool {
+        self.attempts.last().is_some_and(|last| last.call.is_offering())
     }
 
     pub(super) fn media(&mut self, now: Instant, connection: Connection, event: MediaEvent) {
@@ -186,6 +208,7 @@ impl Member {
         self.attempts[at].phase = phase;
         if phase == Phase::Connected {
             (self.tries, self.offers) = (0, 0);
+            self.early.clear();
             // What stood before has done its service.
             self.attempts[..at].iter_mut().for_each(|before| before.end(now));
         }

@@ -1,7 +1,7 @@
 //! A room on virtual time: this side, and members that are played by hand.
 
 use super::*;
-use crate::negotiation::{Message, Sdp, SdpType};
+use crate::negotiation::{Candidate, Message, Sdp, SdpType};
 
 struct World {
     room: Room,
@@ -414,5 +414,138 @@ fn connections_stay_within_bounds_and_are_all_closed_whatever_comes() {
         }
         assert!(open.is_empty(), "seed {seed}: {open:?}");
         assert!(world.room.members.is_empty(), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_comes_before_the_offer_is_kept_for_it() {
+    let candidate = |name: String| Candidate { candidate: name, mid: None, m_line_index: 0 };
+    let mut world = World::joined(&[]);
+    world.line("ROOM_PEER_JOINED 1");
+    (0..1000).for_each(|number| world.says("1", &Message::Candidate(candidate(number.to_string()))));
+    assert_eq!(world.media(), []);
+    world.offers("1");
+    let media = world.media();
+    assert!(matches!(media[0].1, MediaCommand::Answer(_)));
+    let added: Vec<_> = media[1..].iter().map(|(_, command)| command.clone()).collect();
+    let wanted: Vec<_> = (0..64).map(|number| MediaCommand::AddCandidate(candidate(number.to_string()))).collect();
+    assert_eq!(added, wanted);
+
+    // The member offers anew beside what stands, its candidates first.
+    let mut world = World::joined(&["1"]);
+    let first = world.up("1");
+    world.take();
+    world.says("1", &Message::Candidate(candidate("x".into())));
+    world.offers("1");
+    let add = MediaCommand::AddCandidate(candidate("x".into()));
+    assert!(world.media().iter().any(|(connection, command)| *connection != first && *command == add));
+}
+
+#[test]
+fn a_server_that_says_when_it_is_back_is_left_in_peace_until_then() {
+    let mut world = World::joined(&[]);
+    world.input(Input::ServerStops(BackIn::new(Duration::from_secs(8))));
+    world.input(Input::SocketClosed);
+    world.take();
+    world.pass(Duration::from_secs(7));
+    assert!(!world.take().contains(&Output::Connect));
+    world.pass(Duration::from_secs(5));
+    assert!(world.take().contains(&Output::Connect));
+}
+
+/// Two rooms against each other: what the one says the other hears, later.
+struct Pair {
+    rooms: [Room; 2],
+    now: Instant,
+    said: VecDeque<(usize, String)>,
+    /// Per side, the connections that are offered, answered, and up.
+    offered: [usize; 2],
+    answered: [usize; 2],
+    up: [Vec<Connection>; 2],
+    open: [Vec<Connection>; 2],
+}
+
+impl Pair {
+    fn new(seeds: [u64; 2]) -> Self {
+        let room = |seed| Room::new(Setup { room: "tea".parse().unwrap(), seed });
+        let (rooms, said) = (seeds.map(room), VecDeque::new());
+        let (up, open) = Default::default();
+        let mut pair = Self { rooms, now: Instant::now(), said, offered: [0; 2], answered: [0; 2], up, open };
+        for side in 0..2 {
+            let other = pair.rooms[1 - side].uid.clone();
+            pair.give(side, Input::Start);
+            pair.give(side, Input::SocketOpen);
+            pair.give(side, Input::Line(ServerLine::Hello));
+            // Each came back to find the other there: both offer.
+            pair.give(side, Input::Line(ServerLine::RoomOk(vec![other])));
+        }
+        pair
+    }
+
+    fn give(&mut self, side: usize, input: Input) {
+        self.rooms[side].handle(self.now, input);
+        while let Some(output) = self.rooms[side].poll() {
+            match output {
+                Output::Send(ClientLine::RoomPeerMsg { text, .. }) => self.said.push_back((side, text)),
+                Output::Media(connection, command) => self.media(side, connection, command),
+                Output::Send(_)
+                | Output::Connect
+                | Output::Disconnect
+                | Output::Gate(_)
+                | Output::Track(..)
+                | Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn media(&mut self, side: usize, connection: Connection, command: MediaCommand) {
+        let described = |kind| Input::Media(connection.clone(), MediaEvent::Described(kind, sdp()));
+        match command {
+            MediaCommand::Offer => {
+                self.offered[side] += 1;
+                self.open[side].push(connection.clone());
+                self.give(side, described(SdpType::Offer));
+            }
+            MediaCommand::Answer(_) => {
+                self.answered[side] += 1;
+                self.open[side].push(connection.clone());
+                self.give(side, described(SdpType::Answer));
+                self.up[side].push(connection);
+            }
+            MediaCommand::TakeAnswer(_) => self.up[side].push(connection),
+            MediaCommand::Close => {
+                self.open[side].retain(|open| *open != connection);
+                self.up[side].retain(|up| *up != connection);
+            }
+            MediaCommand::AddCandidate(_) | MediaCommand::SendData(_) => {}
+        }
+    }
+
+    /// Has everything arrive that was said.
+    fn settle(&mut self) {
+        while let Some((side, text)) = self.said.pop_front() {
+            let from = self.rooms[side].uid.clone();
+            self.give(1 - side, Input::Line(ServerLine::RoomPeerMsg { from, text }));
+        }
+    }
+}
+
+#[test]
+fn of_two_offers_that_cross_the_greater_uids_stands() {
+    for seed in 0..100 {
+        let mut pair = Pair::new([seed, seed + 1000]);
+        assert_eq!(pair.offered, [1, 1], "they cross");
+        pair.settle();
+        let greater = usize::from(pair.rooms[1].uid > pair.rooms[0].uid);
+        let mut answered = [1, 1];
+        answered[greater] = 0;
+        assert_eq!(pair.answered, answered, "seed {seed}");
+        for side in 0..2 {
+            assert_eq!((pair.up[side].len(), pair.open[side].len()), (1, 1), "seed {seed}: one connection each");
+            let connection = pair.up[side][0].clone();
+            pair.give(side, Input::Media(connection, MediaEvent::Connected));
+        }
+        let states = pair.rooms.each_mut().map(|room| room.members.values_mut().all(|member| member.is_on()));
+        assert_eq!((states, pair.offered), ([true, true], [1, 1]), "seed {seed}: nothing is tried again");
     }
 }

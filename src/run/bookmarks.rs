@@ -5,7 +5,10 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use serde::Serialize;
 
 use super::Error;
-use crate::bookmarks::{Bookmark, Bookmarks, Listing, Trouble};
+use crate::{
+    bookmarks::{Bookmark, Bookmarks, Listing, Trouble},
+    foreign,
+};
 
 /// How the list is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,7 +182,7 @@ fn columns(text: &str) -> usize {
 
 /// What somebody typed, safe to show and not too long.
 fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(80).collect()
+    foreign::shown(text, foreign::NAME)
 }
 
 #[cfg(test)]

@@ -4,9 +4,7 @@ mod way;
 
 use futures_util::{FutureExt, pin_mut, select_biased};
 
-use super::{
-    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, notice, random_id, tell, unix_now,
-};
+use super::{Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, notice, random_id, tell, unix_now};
 use crate::{
     call::Phase,
     conversation::{Gate, Switch, Track},
@@ -26,7 +24,7 @@ pub struct Options {
     pub who: Who,
     /// What to be registered as; nothing for a random number.
     pub name: Option<PeerUid>,
-    /// How the gate stands at the beginning of every call.
+    /// How the gate stands at first; closed, also after every call.
     pub gate: Gate,
     /// Where to meet, with what, and how it is shown.
     pub means: Means,
@@ -231,6 +229,9 @@ impl Caller {
             socket::Event::Closed(error) => {
                 self.socket = None;
                 if let Some(error) = error {
+                    if let socket::SocketError::Restarts(back_in) = error {
+                        self.handle(Input::ServerStops(back_in))?;
+                    }
                     self.no_line(error)?;
                 }
                 self.handle(Input::SocketClosed)
@@ -315,8 +316,7 @@ impl Caller {
         for socket in [self.left.take(), self.socket.take()].into_iter().flatten() {
             socket.close().await;
         }
-        // A device that hangs in closing must not keep the program: the system takes it back.
-        let _ = rt::timeout(CLOSE_LIMIT, rt::blocking(move || drop(media))).await;
+        super::close(media).await;
         self.screen.show(&screen::Event::Ended);
     }
 }

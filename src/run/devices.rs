@@ -3,7 +3,10 @@
 use std::io::Write;
 
 use super::Error;
-use crate::media::{Device, Kind, list};
+use crate::{
+    foreign,
+    media::{Device, Kind, list},
+};
 
 /// Prints every microphone, camera and speaker, with the system's choice marked.
 pub fn devices(out: &mut impl Write) -> Result<(), Error> {
@@ -18,7 +21,7 @@ fn shape(devices: &[Device]) -> String {
 
 fn section(devices: &[Device], kind: Kind, title: &str) -> String {
     let row = |device: &Device| {
-        let name: String = device.name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let name = foreign::shown(&device.name, foreign::NAME);
         format!("  {name}{}\n", if device.is_default { "  (default)" } else { "" })
     };
     let rows: String = devices.iter().filter(|device| device.kind == kind).map(row).collect();

@@ -10,6 +10,7 @@ use super::{
     random_id,
 };
 use crate::{
+    foreign,
     ids::Sessionid,
     invite::Origin,
     rt,
@@ -108,15 +109,7 @@ fn rows(session: &Sessionid, profiles: &Profiles) -> Vec<Row> {
 
 /// What a stranger calls themselves, safe to show.
 fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || is_unseen(c) { ' ' } else { c }).take(80).collect()
-}
-
-/// Whether a character turns the direction of what follows, or takes no room: so one name would look like another.
-///
-/// Source: Unicode's bidirectional controls and its zero-width characters.
-fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    foreign::shown(text, foreign::NAME)
 }
 
 #[cfg(test)]
@@ -143,8 +136,6 @@ mod tests {
             "          ann    y       s 2",
         ];
         assert_eq!(shape(&found, Format::Table).lines().collect::<Vec<_>>(), table);
-        assert_eq!(safe("a\u{202e}b\u{200b}c\u{feff}d\u{2066}\u{e0041}"), "a b c d  ");
-        assert_eq!(safe("Zoë 李 اَ 👍🏽"), "Zoë 李 اَ 👍🏽");
         let lines = shape(&found, Format::Json);
         assert_eq!(
             lines.lines().next(),

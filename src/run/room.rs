@@ -4,10 +4,7 @@ mod tell;
 
 use futures_util::{FutureExt, pin_mut, select_biased};
 
-use super::{
-    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, notice, random_bytes, random_id,
-    unix_now,
-};
+use super::{Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, notice, random_bytes, random_id, unix_now};
 use crate::{
     conversation::{Gate, LineState, Switch, Track},
     ids::RoomId,
@@ -229,6 +226,9 @@ impl Visit {
             socket::Event::Closed(error) => {
                 self.socket = None;
                 if let Some(error) = error {
+                    if let socket::SocketError::Restarts(back_in) = error {
+                        self.handle(Input::ServerStops(back_in))?;
+                    }
                     self.no_line(error)?;
                 }
                 self.handle(Input::SocketClosed)
@@ -291,8 +291,7 @@ impl Visit {
         for socket in [self.left.take(), self.socket.take()].into_iter().flatten() {
             socket.close().await;
         }
-        // A device that hangs in closing must not keep the program: the system takes it back.
-        let _ = rt::timeout(CLOSE_LIMIT, rt::blocking(move || drop(media))).await;
+        super::close(media).await;
         self.screen.show(&screen::Event::Ended);
     }
 }

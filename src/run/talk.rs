@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use futures_util::{FutureExt, pin_mut, select_biased};
 
 use super::{
-    CLOSE_LIMIT, Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, next_change, notice, random_bytes,
-    random_id, tell, unix_now,
+    Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, next_change, notice, random_bytes, random_id, tell,
+    unix_now,
 };
 use crate::{
     bookmarks::{Bookmark, Bookmarks, Claim},
@@ -429,8 +429,7 @@ impl Talk {
         if let Some(socket) = self.socket.take() {
             socket.close().await;
         }
-        // A device that hangs in closing must not keep the program: the system takes it back.
-        let _ = rt::timeout(CLOSE_LIMIT, rt::blocking(move || drop(media))).await;
+        super::close(media).await;
         self.screen.show(&screen::Event::Ended);
         self.was_joined
     }

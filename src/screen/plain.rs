@@ -5,6 +5,7 @@ use super::{
     event::{CallState, CodeEnd, Ending, Event, LineState, MemberState},
     status::{self, Seal, Status},
 };
+use crate::foreign;
 
 /// What a typed line asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,7 +201,7 @@ fn or_none(device: &Option<String>) -> &str {
 
 /// Device names and far words may hold anything; a control character could drive the terminal the log is read on.
 fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    foreign::shown(text, usize::MAX)
 }
 
 #[cfg(test)]

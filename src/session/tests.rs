@@ -168,3 +168,51 @@ fn what_nobody_understands_is_passed_over_and_nothing_is_said_of_it() {
     bench.line(&Bench::description(SdpType::Offer));
     assert_eq!(done(&bench.line("ERROR says the far side")), [""; 0]);
 }
+
+#[test]
+fn no_end_of_a_call_opens_what_its_user_has_closed() {
+    for role in [Role::Waits, Role::Calls("tim".parse().expect("a uid"))] {
+        let setup = Setup { uid: "me".parse().expect("a uid"), role: role.clone(), gate: Gate::Open, seed: 1 };
+        let mut bench = Bench { now: Instant::now(), session: Session::new(setup) };
+        assert_eq!(done(&bench.give(Input::Start)), ["gate Open", "connect"]);
+        bench.give(Input::SocketOpen);
+        bench.line("HELLO");
+        let outputs = match role {
+            Role::Waits => bench.line(&Bench::description(SdpType::Offer)),
+            Role::Calls(_) => bench.line("SESSION_OK"),
+        };
+        bench.media(&connection(&outputs), MediaEvent::Connected);
+        assert_eq!(done(&bench.give(Input::Gate(Gate::Closed))), ["gate Closed"]);
+        let ended = done(&bench.give(Input::SocketClosed));
+        assert!(!ended.iter().any(|what| what.starts_with("gate")), "{ended:?}");
+    }
+}
+
+#[test]
+fn what_a_server_says_is_fit_to_be_shown() {
+    let mut bench = Bench::waiting();
+    assert_eq!(done(&bench.line("ERROR ERROR \u{1b}[2Jno")), ["server: ERROR  [2Jno"]);
+    let long = format!("ERROR {}", "x".repeat(60_000));
+    assert!(done(&bench.line(&long)).concat().len() < 1000);
+    let outputs = Bench::calling().line("ERROR \u{1b}]0;x\u{7}");
+    assert_eq!(outputs.last(), Some(&Output::Over(Some(Failure::Refused(" ]0;x ".into())))));
+}
+
+#[test]
+fn a_call_that_broke_off_is_not_one_that_never_was() {
+    let mut bench = Bench::calling();
+    let on = connection(&bench.line("SESSION_OK"));
+    bench.line(&Bench::description(SdpType::Answer));
+    bench.media(&on, MediaEvent::Connected);
+    let over = bench.media(&on, MediaEvent::Failed("why".into())).pop();
+    assert_eq!(over, Some(Output::Over(Some(Failure::Broken("why".into())))));
+}
+
+#[test]
+fn a_server_that_says_when_it_is_back_is_left_in_peace_until_then() {
+    let mut bench = Bench::waiting();
+    bench.give(Input::ServerStops(BackIn::new(Duration::from_secs(8))));
+    bench.give(Input::SocketClosed);
+    assert_eq!(done(&bench.wait(Duration::from_secs(7))), [""; 0]);
+    assert_eq!(done(&bench.wait(Duration::from_secs(5))), ["connect"]);
+}

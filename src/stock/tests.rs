@@ -161,3 +161,24 @@ fn the_end_of_a_call_is_told_once_and_the_next_begins_from_nothing() {
     assert_eq!(done(&bench.give(Input::End(Ending::FarClosed))), [""; 0]);
     assert_eq!(done(&bench.give(far(SdpType::Offer))), ["answer", "Connecting"], "no candidate of the one before");
 }
+
+#[test]
+fn no_more_candidates_are_taken_than_anybody_has_whatever_the_state() {
+    let count = |outputs: &[Output]| {
+        let is = |output: &&Output| matches!(output, Output::Media(_, MediaCommand::AddCandidate(_)));
+        outputs.iter().filter(is).count()
+    };
+    let flood = |bench: &mut Bench| (0..10_000).map(|_| count(&bench.give(far_candidate("far")))).sum::<usize>();
+    let mut bench = Bench::new();
+    flood(&mut bench);
+    let begun = count(&bench.give(far(SdpType::Offer)));
+    assert_eq!(begun + flood(&mut bench), CANDIDATES, "early ones count");
+    bench.media(MediaEvent::Described(SdpType::Answer, sdp("own")));
+    bench.media(MediaEvent::Connected);
+    assert_eq!(flood(&mut bench), 0);
+    assert_eq!(
+        count(&bench.give(far(SdpType::Offer))) + flood(&mut bench),
+        CANDIDATES,
+        "the next connection has its own"
+    );
+}

@@ -5,7 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Envelope, Fault, Profiles, Signal, SignalKind, json, parse, spell};
-use crate::ids::{Callid, Sessionid};
+use crate::{
+    foreign,
+    ids::{Callid, Sessionid},
+};
 
 /// What the server says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +30,7 @@ pub enum ServerEvent {
     },
     /// Something that this client said could not be done.
     Error {
-        /// What was wrong with it.
+        /// What was wrong with it, read so that it can be shown.
         message: String,
     },
 }
@@ -94,7 +97,10 @@ impl ServerEvent {
                 let Autocomplete { search, results } = parse("autocomplete", detail)?;
                 Ok(Self::Autocomplete { search, results })
             }
-            "error" => parse("error", detail).map(|Error { message }| Self::Error { message }),
+            "error" => {
+                let Error { message } = parse("error", detail)?;
+                Ok(Self::Error { message: foreign::shown(&message, foreign::SENTENCE) })
+            }
             other => Err(Fault::unknown(other)),
         }
     }

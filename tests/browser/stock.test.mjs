@@ -6,6 +6,7 @@ import { Chrome } from "./harness/chrome.mjs";
 import { NATIVE, OTHER, PAGE } from "./harness/pairs.mjs";
 import { Scene } from "./harness/scene.mjs";
 import { build } from "./harness/stock.mjs";
+import { eventually } from "./harness/timeline.mjs";
 
 let chrome;
 before(async () => {
@@ -63,6 +64,41 @@ test("a stock page is called, answers, and both hear and see each other once unp
   assert.equal((await native.exited).code, 0, native.errors);
   assert.deepEqual(tab.complaints, []);
 });
+
+test("a paused call hears and says nothing, though the far side sends on, and stays paused when that calls again", limit, async (t) => {
+  const { call, page } = await open(t);
+  const native = await call(null, { uid: "tim", flags: ["--unpaused"] });
+  await waiting(native);
+  const tab = await page({ call: "tim", role: "offer" });
+  await Promise.all([native.takesIn(PAGE), tab.takesIn(NATIVE)]);
+  for (const round of [1, 2]) {
+    await native.pause();
+    await Promise.all([native.silent(), tab.silent()]);
+    const [from, far] = [native.cursor, tab.cursor];
+    await sendsOn(tab);
+    assert.deepEqual([native.tones(from), tab.tones(far)], [[], []], `round ${round}`);
+    if (round === 2) break;
+    await native.unpause();
+    await Promise.all([native.takesIn(PAGE, { from }), tab.takesIn(NATIVE, { from: far })]);
+  }
+  await tab.close();
+  await native.until("the end of the call", (now) => now.call === "idle");
+  await waiting(native);
+  const from = native.cursor;
+  const again = await page({ call: "tim", role: "offer" });
+  await native.connected();
+  await sendsOn(again);
+  assert.equal(native.now.paused, true, "the other side cannot unpause it");
+  assert.deepEqual([native.tones(from), again.tones()], [[], []]);
+  assert.equal((await native.quit()).code, 0, native.errors);
+});
+
+/** Awaits a second of packets that the page's connection sends. */
+async function sendsOn(tab) {
+  const sent = async () => (await tab.stats()).out?.audio?.packetsSent ?? 0;
+  const before = await sent();
+  await eventually("the page to send on", async () => (await sent()) > before + 50);
+}
 
 for (const role of ["offer", "request"]) {
   const what = role === "offer" ? "offers" : "requests an offer";
@@ -162,7 +198,7 @@ test("why there is no call is said in a line, with a hint", limit, async (t) => 
   assert.deepEqual([busy, /is busy/.test(why)], [9, true], why);
 
   const [taken, name] = await ended(await call(null, { uid: "1001" }));
-  assert.deepEqual([taken, /somebody else is registered/.test(name), /--as/.test(name)], [3, true, true], name);
+  assert.deepEqual([taken, /is taken at the server/.test(name), /--as/.test(name)], [3, true, true], name);
 });
 
 test("who is listed in the directory is found by name and called, though misspelt", limit, async (t) => {

@@ -344,8 +344,12 @@ fn who_comes_is_heard_at_once_and_who_goes_is_missed_by_nobody_else() {
     room.hear_each_other(&[0, 1, 2]);
     room.members.push(many::Member::new(3));
     room.members[3].media.set_gate(Gate::Open);
+    let came = Instant::now();
     (0..3).for_each(|there| room.connect(3, there));
     room.hear_each_other(&[0, 1, 2, 3]);
+    let took = came.elapsed();
+    println!("who comes is heard by three after {took:?}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
     let gone = room.members[1].to.keys().copied().collect::<Vec<_>>();
     let gap = room.longest_gap(0, 2, Duration::from_secs(3), |room| {
         for other in &gone {
@@ -354,7 +358,7 @@ fn who_comes_is_heard_at_once_and_who_goes_is_missed_by_nobody_else() {
         }
     });
     println!("while one of four goes, another is unheard for {gap:?}");
-    assert!(gap < Duration::from_millis(600), "{gap:?}");
+    assert!(gap < Duration::from_millis(1500), "{gap:?}");
     room.hear_each_other(&[0, 2, 3]);
 }
 

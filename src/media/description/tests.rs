@@ -222,6 +222,9 @@ fn whatever_a_stock_peer_says_a_connection_only_fails() {
         } else {
             let (mut peer, events) = peer_for(Far::Stock, Layout::OFFERED);
             let (_, mut answer) = offer(&peer, &events);
+            if random.bool() {
+                answer = with_breaks(&reshaped(&mut random, &answer));
+            }
             if damage {
                 answer = changed(&mut random, &answer);
             }
@@ -251,7 +254,7 @@ fn whatever_a_description_says_a_connection_only_fails() {
         }
         add_candidates(&mut peer, &mut random);
     }
-    let (peer, _events) = peer();
+    let (mut peer, _events) = peer();
     let sdp = Sdp::try_from(CHROMIUM.replace('\n', "\r\n")).expect("a description");
     peer.answer(&sdp).expect("what makes sense is answered as ever");
 }
@@ -286,4 +289,55 @@ fn sections_that_are_not_ours_or_in_another_order_than_their_bundle_are_refused(
     ] {
         assert!(read(CHROMIUM.replace(old, new)).is_err(), "{new}");
     }
+}
+
+#[test]
+fn an_answer_to_another_offer_is_refused() {
+    gstreamer::init().expect("GStreamer");
+    let take = |change: &dyn Fn(&str) -> String| {
+        let (mut peer, events) = peer_for(Far::Stock, Layout::OFFERED);
+        let (_, answer) = offer(&peer, &events);
+        peer.take_answer(&Sdp::try_from(change(&answer)).expect("a description"))
+    };
+    let swapped = |answer: &str| {
+        let (head, sections) = taken_apart(answer);
+        head + &sections[1] + &sections[0]
+    };
+    let first_only = |answer: &str| {
+        let (head, sections) = taken_apart(answer);
+        head + &sections[0]
+    };
+    let bundled = |answer: &str| {
+        let mids: Vec<_> = answer.lines().filter_map(|line| line.strip_prefix("a=mid:")).collect();
+        let group = format!("t=0 0\r\na=group:BUNDLE {}\r\n", mids.join(" "));
+        let text = answer.replacen("t=0 0\r\n", &group, 1);
+        assert_ne!(text, answer);
+        text
+    };
+    assert!(take(&str::to_owned).is_ok());
+    for change in [
+        &swapped as &dyn Fn(&str) -> String,
+        &first_only,
+        &bundled,
+        &|answer| answer.replace("m=video", "m=application"),
+        &|answer| answer.replace("m=audio 9", "m=audio 0"),
+        &|answer| answer.replacen("a=mid:", "a=mid:x", 1),
+    ] {
+        assert!(take(change).is_err());
+    }
+    // Without pictures it is one.
+    assert!(take(&|answer| answer.replace("m=video 9", "m=video 0")).is_ok());
+}
+
+#[test]
+fn candidates_inside_a_description_are_counted_as_all_others_are() {
+    gstreamer::init().expect("GStreamer");
+    let line = "a=candidate:1 1 udp 2113937151 127.0.0.1 9 typ host\n";
+    let text = CHROMIUM.replacen("a=ice-ufrag", &format!("{}a=ice-ufrag", line.repeat(100)), 1);
+    let mut message = parse(&Sdp::try_from(text).expect("a description"), Far::Twocan).expect("a message");
+    let taken = take_candidates(&mut message);
+    assert_eq!(taken.len(), 101);
+    assert!(taken.iter().all(|it| it.candidate.starts_with("candidate:1 1 udp") && it.m_line_index == 0));
+    assert!(!message.as_text().expect("a text").contains("a=candidate"));
+    assert_eq!(mids(&message), ["0", "1", "2"]);
 }
