@@ -124,8 +124,10 @@ enum Spelled {
 impl Message {
     /// Reads what a far side says, whatever else stands in it; `None` is what nobody need understand.
     pub fn parse(text: &str) -> Option<Self> {
-        let outer: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
-        let known = outer.into_iter().find(|(key, _)| matches!(key.as_str(), "sdp" | "ice"));
+        let mut outer: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
+        // Of both, as the page reads it, the description; one that is no object is not there.
+        let known =
+            ["sdp", "ice"].iter().find_map(|key| outer.remove_entry(*key).filter(|(_, value)| value.is_object()));
         let spelled = serde_json::from_value(serde_json::Value::Object([known?].into_iter().collect()));
         Some(match spelled.ok()? {
             Spelled::Sdp { kind, sdp } => Self::Description(kind, sdp),
@@ -212,6 +214,11 @@ mod tests {
             let candidate = Candidate { candidate: "c".into(), mid: None, m_line_index: 2 };
             assert_eq!(Message::parse(text), Some(Message::Candidate(candidate)), "{text}");
         }
+        let both = |sdp: &str| Message::parse(&format!(r#"{{"ice":{{"candidate":"c"}},"sdp":{sdp}}}"#));
+        assert!(matches!(both("null"), Some(Message::Candidate(_))));
+        let description = both(r#"{"type":"offer","sdp":"v=0\na=fingerprint:x y"}"#);
+        assert!(matches!(description, Some(Message::Description(SdpType::Offer, _))));
+        assert_eq!(both("{}"), None);
         for text in [
             "",
             "OFFER_REQUEST",

@@ -1,6 +1,6 @@
 // Sound devices and a display without hardware: PulseAudio with a null sink and a tone for a microphone, and Xvfb.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { start } from "./native.mjs";
@@ -109,8 +109,9 @@ export class Display {
     const tree = execFileSync("xwininfo", ["-root", "-tree", "-display", this.env.DISPLAY], { encoding: "utf8" });
     const ids = [...tree.matchAll(/^ {5}(0x[0-9a-f]+)/gm)].map(([, id]) => id);
     const isSeen = (id) => {
-      const state = execFileSync("xwininfo", ["-id", id, "-display", this.env.DISPLAY], { encoding: "utf8" });
-      return state.includes("IsViewable");
+      // It may have gone since.
+      const { stdout } = spawnSync("xwininfo", ["-id", id, "-display", this.env.DISPLAY], { encoding: "utf8" });
+      return stdout.includes("IsViewable");
     };
     return ids.filter(isSeen).length;
   }
