@@ -14,13 +14,18 @@ use super::{
     serve::{SOON, Service},
 };
 
+#[expect(clippy::print_stderr, reason = "that it is not tried is to be seen")]
+fn skipped(why: &str) {
+    eprintln!("SKIPPED: the unit's filter: {why}");
+}
+
 #[test]
 fn a_server_makes_no_system_call_that_its_unit_forbids() {
     let unit = fs::read_to_string("packaging/twocan.service").unwrap();
-    let Some(allowed) = allowed(&unit) else { return eprintln!("SKIPPED: the unit's filter: there is no systemd") };
+    let Some(allowed) = allowed(&unit) else { return skipped("there is no systemd") };
     let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).status();
     if !traced.is_ok_and(|status| status.success()) {
-        return eprintln!("SKIPPED: the unit's filter: strace cannot be had, or may not trace");
+        return skipped("strace cannot be had, or may not trace");
     }
     let home = Home::new();
     let report = home.folder.path().join("calls");
