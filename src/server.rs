@@ -9,7 +9,7 @@
 use std::{
     convert::Infallible,
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
     thread::JoinHandle,
@@ -363,14 +363,6 @@ fn today() -> SystemTime {
 /// The IPv4 address in an IPv6 one that stands for it, else the address itself.
 fn plain(address: IpAddr) -> IpAddr {
     address.to_canonical()
-}
-
-/// What counts as one address where each may have only so many: of IPv6, the network that a home or a machine gets.
-fn network_of(address: IpAddr) -> IpAddr {
-    match plain(address) {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 @ IpAddr::V4(_) => v4,
-    }
 }
 
 /// The loopback address that a client on this machine tries first.

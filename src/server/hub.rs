@@ -331,7 +331,6 @@ impl Seat {
     /// Reports what came on the connection, and tells how it goes on.
     pub(super) fn handle(&mut self, input: Input<'_>) -> Result<Next, TooFast> {
         let now = now();
-        self.outbox.life.hear(self.hub.tick(now));
         self.pay(now, 1, 1)?;
         match self.hub.handle(now, self.id, input) {
             0 => Ok(Next::GoOn),
@@ -341,6 +340,11 @@ impl Seat {
                 self.pay(now, own, address).map(|()| Next::LetOthers)
             }
         }
+    }
+
+    /// Something came on the connection.
+    pub(super) fn show_life(&self) {
+        self.outbox.life.hear(self.hub.tick(now()));
     }
 
     /// Takes that much off what the connection and its address may say.

@@ -24,13 +24,20 @@ pub(super) struct Patient {
     /// Given back when the connection ends, whatever has become of it.
     _ticket: Option<Ticket>,
     limit: Duration,
+    /// Something came since this was asked last.
+    heard: bool,
     /// Set while a write is blocked.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patient {
     pub(super) fn new(tcp: TcpStream, ticket: Option<Ticket>) -> Self {
-        Self { tcp, _ticket: ticket, limit: STALL_LIMIT, stall: None }
+        Self { tcp, _ticket: ticket, limit: STALL_LIMIT, heard: false, stall: None }
+    }
+
+    /// Whether anything came since this was asked last.
+    pub(super) fn take_heard(&mut self) -> bool {
+        std::mem::take(&mut self.heard)
     }
 
     /// Passes on what a write gave, and counts the time in which it gives nothing.
@@ -47,7 +54,10 @@ impl Patient {
 
 impl AsyncRead for Patient {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_read(cx, buf)
+        let (this, before) = (self.get_mut(), buf.filled().len());
+        let outcome = Pin::new(&mut this.tcp).poll_read(cx, buf);
+        this.heard |= buf.filled().len() > before;
+        outcome
     }
 }
 

@@ -60,9 +60,22 @@ const LAST_WORD: Duration = Duration::from_secs(12);
 const LINGER: Duration = Duration::from_secs(1);
 
 /// What a WebSocket goes over.
-trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// The connection below.
+    fn base(&mut self) -> &mut Patient;
+}
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for S {}
+impl Wire for Patient {
+    fn base(&mut self) -> &mut Patient {
+        self
+    }
+}
+
+impl Wire for TlsStream<Patient> {
+    fn base(&mut self) -> &mut Patient {
+        self.get_mut().0
+    }
+}
 
 /// Whether the client wants a WebSocket.
 pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
@@ -210,7 +223,11 @@ impl<S: Wire> Line<S> {
             if self.hearing == Side::Done {
                 return if self.saying == Side::Done { Poll::Ready(Ending::Gone) } else { Poll::Pending };
             }
-            let Poll::Ready(heard) = Pin::new(&mut self.socket).poll_next(cx) else { return Poll::Pending };
+            let heard = Pin::new(&mut self.socket).poll_next(cx);
+            if self.socket.get_mut().base().take_heard() {
+                self.seat.show_life(); // A part of a message is a sign of life too.
+            }
+            let Poll::Ready(heard) = heard else { return Poll::Pending };
             match self.hear(heard) {
                 Ok(Next::GoOn) => {}
                 Ok(Next::LetOthers) => {

@@ -441,3 +441,22 @@ async fn looking_through_the_directory_counts_as_many_messages() {
     }
     assert_eq!(end, Some((1008, "too many messages".to_owned())));
 }
+
+#[tokio::test]
+async fn who_takes_long_to_say_one_message_is_there_all_the_same() {
+    let running = Running::limited(|limits| {
+        limits.idle_ping = Duration::from_millis(400);
+        limits.pong_timeout = Duration::from_millis(400);
+    });
+    let (mut one, mut other) = running.session("a", "b").await;
+    let MaybeTlsStream::Plain(tcp) = one.socket.get_mut() else { panic!("plain") };
+    // A masked text of twenty bytes; the mask is nothing but zeros.
+    let slow = async {
+        for byte in [&[0x81, 0x80 | 20, 0, 0, 0, 0][..], &[b'x'; 20]].concat() {
+            tcp.write_all(&[byte]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await; // The pace is what is tested.
+        }
+    };
+    let ((), heard) = tokio::join!(slow, other.next());
+    assert_eq!(heard, Some(text(20)));
+}

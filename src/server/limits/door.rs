@@ -35,7 +35,7 @@ pub(in crate::server) struct Door {
 }
 
 /// What counts as one address: with IPv6 a whole network, since whoever has one has all in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::server) enum Prefix {
     V4(u32),
     /// The upper half, a /64.

@@ -13,7 +13,7 @@ use std::{
 use axum::body::Bytes;
 use data_encoding::BASE32_NOPAD;
 
-use crate::server::network_of;
+use crate::server::limits::Prefix;
 
 /// How long a ticket may be: 2 KiB.
 pub(super) const TICKET_LIMIT: usize = 2048;
@@ -44,14 +44,14 @@ pub(super) struct Links {
     kept: HashMap<LinkId, Kept>,
     endings: BTreeSet<(Instant, LinkId)>,
     /// When whose tickets end; nobody stands here without one.
-    owners: HashMap<IpAddr, BTreeSet<(Instant, LinkId)>>,
+    owners: HashMap<Prefix, BTreeSet<(Instant, LinkId)>>,
 }
 
 #[derive(Debug)]
 struct Kept {
     ticket: Bytes,
     until: Instant,
-    owner: IpAddr,
+    owner: Prefix,
 }
 
 impl Links {
@@ -69,7 +69,7 @@ impl Links {
         draws: impl IntoIterator<Item = [u8; 5]>,
     ) -> Result<LinkId, NoRoom> {
         self.expire(now);
-        let owner = network_of(from);
+        let owner = Prefix::from(from);
         let wait = |first: Option<&(Instant, LinkId)>| first.map_or(LIFETIME, |(until, _)| *until - now);
         if let Some(own) = self.owners.get(&owner).filter(|own| own.len() >= PER_ADDRESS) {
             return Err(NoRoom::TooMany(wait(own.first())));
