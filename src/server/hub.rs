@@ -292,6 +292,15 @@ impl State {
     }
 }
 
+/// What a connection is to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// To read on.
+    GoOn,
+    /// To let others have the processor first: what it said took long.
+    LetOthers,
+}
+
 /// Too much is said too quickly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TooFast {
@@ -319,15 +328,17 @@ impl TooFast {
 }
 
 impl Seat {
-    /// Reports what came on the connection.
-    pub(super) fn handle(&mut self, input: Input<'_>) -> Result<(), TooFast> {
+    /// Reports what came on the connection, and tells how it goes on.
+    pub(super) fn handle(&mut self, input: Input<'_>) -> Result<Next, TooFast> {
         let now = now();
         self.outbox.life.hear(self.hub.tick(now));
         self.pay(now, 1, 1)?;
         match self.hub.handle(now, self.id, input) {
-            0 => Ok(()),
+            0 => Ok(Next::GoOn),
             searches => {
-                self.pay(now, searches.saturating_mul(SEARCH_COST), searches.saturating_mul(SEARCH_COST_IN_ALL))
+                let (own, address) =
+                    (SEARCH_COST.saturating_mul(searches), SEARCH_COST_IN_ALL.saturating_mul(searches));
+                self.pay(now, own, address).map(|()| Next::LetOthers)
             }
         }
     }

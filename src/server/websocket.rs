@@ -34,7 +34,7 @@ use tokio_tungstenite::{
 use super::{
     Limits,
     http::Guest,
-    hub::{Hub, Seat},
+    hub::{Hub, Next, Seat},
     metrics::Cause,
     now,
     outbox::Item,
@@ -211,8 +211,13 @@ impl<S: Wire> Line<S> {
                 return if self.saying == Side::Done { Poll::Ready(Ending::Gone) } else { Poll::Pending };
             }
             let Poll::Ready(heard) = Pin::new(&mut self.socket).poll_next(cx) else { return Poll::Pending };
-            if let Some(ending) = self.hear(heard) {
-                return Poll::Ready(ending);
+            match self.hear(heard) {
+                Ok(Next::GoOn) => {}
+                Ok(Next::LetOthers) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Err(ending) => return Poll::Ready(ending),
             }
             // Around again: what was heard may have something to say as its answer.
         }
@@ -260,10 +265,8 @@ impl<S: Wire> Line<S> {
     fn fall_silent(&mut self, error: &Error) -> Option<Ending> {
         self.saying = Side::Done;
         // Where the connection itself is whole, nobody would ever be told of its end.
-        let is_whole = match error {
-            Error::Io(error) => error.kind() == io::ErrorKind::TimedOut,
-            error => matches!(error, Error::WriteBufferFull(_)),
-        };
+        let is_stalled = matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::TimedOut);
+        let is_whole = is_stalled || matches!(error, Error::WriteBufferFull(_));
         is_whole.then(|| self.refuse(Cause::SlowReader, Ending::Gone))
     }
 
@@ -272,28 +275,28 @@ impl<S: Wire> Line<S> {
         ending
     }
 
-    /// Passes on what came, and tells whether it was the last.
-    fn hear(&mut self, heard: Option<Result<Message, Error>>) -> Option<Ending> {
+    /// Passes on what came, unless it was the last.
+    fn hear(&mut self, heard: Option<Result<Message, Error>>) -> Result<Next, Ending> {
         let input = match &heard {
             Some(Ok(Message::Text(text))) => Input::Text(text),
             Some(Ok(Message::Binary(_))) => Input::Binary,
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Input::Frame,
-            Some(Ok(Message::Close(_))) => return Some(Ending::Answer),
+            Some(Ok(Message::Close(_))) => return Err(Ending::Answer),
             Some(Err(Error::Capacity(_))) => {
                 self.hearing = Side::Done;
                 Input::TooLarge
             }
             Some(Err(Error::Utf8(_))) => {
-                return Some(self.refuse(Cause::Protocol, Ending::Close(1007, "not UTF-8".into())));
+                return Err(self.refuse(Cause::Protocol, Ending::Close(1007, "not UTF-8".into())));
             }
-            Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => return Some(Ending::Gone),
+            Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => return Err(Ending::Gone),
             Some(Err(Error::Protocol(_))) => {
-                return Some(self.refuse(Cause::Protocol, Ending::Close(1002, "invalid protocol".into())));
+                return Err(self.refuse(Cause::Protocol, Ending::Close(1002, "invalid protocol".into())));
             }
-            Some(Err(_)) | None => return Some(Ending::Gone),
+            Some(Err(_)) | None => return Err(Ending::Gone),
         };
         // 1008: against this server's policy.
-        self.seat.handle(input).err().map(|too_fast| Ending::Close(1008, too_fast.reason().into()))
+        self.seat.handle(input).map_err(|too_fast| Ending::Close(1008, too_fast.reason().into()))
     }
 }
 

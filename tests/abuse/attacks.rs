@@ -1,6 +1,10 @@
 //! What clients may try.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
 
 use futures_util::{SinkExt, future::join_all};
 use tokio::{
@@ -40,6 +44,10 @@ pub(crate) enum Attack {
     Traversal,
     /// Heads that have too much in them.
     HeaderFlood,
+    /// Searches in the directory without end, by clients that have many names each.
+    Searches,
+    /// Guesses at short links, one after the other on each connection.
+    Guesses,
     /// Connections on which nothing is said.
     Silence,
 }
@@ -47,10 +55,16 @@ pub(crate) enum Attack {
 /// Somebody at one address.
 pub(crate) struct Attacker {
     target: Target,
+    address: usize,
+    /// How often something was tried to its end, the server's refusals of connections left aside.
+    pub(crate) carried_out: AtomicUsize,
 }
 
-/// The number of the attacker's address.
+/// The number of the first attacker's address; a hundred numbers share one.
 const ADDRESS: usize = 90_000;
+
+/// How long a server may take until it has closed who has to be closed.
+const SOON: Duration = Duration::from_secs(20);
 
 /// How many connections an attack uses at the same time.
 const CROWD: usize = 100;
@@ -61,7 +75,7 @@ const DRIPS: usize = 20;
 const DRIP: Duration = Duration::from_millis(50);
 
 impl Attack {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::SlowHeads,
         Self::SlowTls,
         Self::SlowFrames,
@@ -75,6 +89,8 @@ impl Attack {
         Self::WrongOrigin,
         Self::Traversal,
         Self::HeaderFlood,
+        Self::Searches,
+        Self::Guesses,
         Self::Silence,
     ];
 
@@ -91,9 +107,11 @@ impl Attack {
             Self::Junk => by.junk().await,
             Self::InvalidUtf8 => by.each_frame(&frame(0x81, b"\xff\xfe\xc0"), Some((1007, "not UTF-8"))).await,
             Self::CompressedBombs => by.each_frame(&frame(0xC1, &[0; 125]), Some((1002, "invalid protocol"))).await,
-            Self::WrongOrigin => by.requests("GET /ws", UPGRADE_ELSEWHERE, &["403", "429"]).await,
+            Self::WrongOrigin => by.requests("GET /ws", UPGRADE_ELSEWHERE, &["403"]).await,
             Self::Traversal => by.traversal().await,
             Self::HeaderFlood => by.header_flood().await,
+            Self::Searches => by.searches().await,
+            Self::Guesses => by.guesses().await,
             Self::Silence => by.silence().await,
         }
     }
@@ -117,19 +135,24 @@ fn large() -> Vec<u8> {
 }
 
 impl Attacker {
-    pub(crate) fn new(target: Target) -> Self {
-        Self { target }
+    /// The attacker of that number; each has an address of its own.
+    pub(crate) fn new(target: Target, number: usize) -> Self {
+        Self { target, address: ADDRESS + 100 * number, carried_out: AtomicUsize::new(0) }
+    }
+
+    fn carry_out(&self) {
+        self.carried_out.fetch_add(1, Relaxed);
     }
 
     /// A bare connection; none while the server takes no more from this address.
     async fn tcp(&self) -> io::Result<TcpStream> {
-        self.target.tcp(ADDRESS).await
+        self.target.tcp(self.address).await
     }
 
     /// As many registered clients as the server takes just now, up to so many.
     async fn crowd(&self, count: usize) -> Vec<Line> {
         let names: Vec<_> = (0..count).map(|_| format!("crowd-{}", fastrand::u64(..))).collect();
-        let lines = join_all(names.iter().map(|uid| self.target.register(ADDRESS, uid))).await;
+        let lines = join_all(names.iter().map(|uid| self.target.register(self.address, uid))).await;
         lines.into_iter().flatten().collect()
     }
 
@@ -143,6 +166,7 @@ impl Attacker {
                 }
                 tokio::time::sleep(DRIP).await; // The pace is what is tried.
             }
+            self.carry_out();
         }))
         .await;
     }
@@ -157,6 +181,7 @@ impl Attacker {
                 }
                 tokio::time::sleep(DRIP).await; // As above.
             }
+            self.carry_out();
         }))
         .await;
     }
@@ -171,8 +196,16 @@ impl Attacker {
         let Ok(members) = one.hear().await else { return };
         let name = members.trim_start_matches("ROOM_OK ").to_owned();
         let text = format!("ROOM_PEER_MSG {name} {}", "x".repeat(60_000));
-        let flood = async { while one.0.send(Message::text(text.as_str())).await.is_ok() {} };
+        let mut said = 0;
+        let flood = async {
+            while one.0.send(Message::text(text.as_str())).await.is_ok() {
+                said += text.len();
+            }
+        };
         let _ = tokio::time::timeout(Duration::from_secs(2), flood).await;
+        if said > 2 << 20 {
+            self.carry_out();
+        }
         drop(deaf);
     }
 
@@ -187,6 +220,7 @@ impl Attacker {
             let end = line.end().await;
             let (code, reason) = end.as_ref().map_or((0, ""), |frame| (frame.code.into(), frame.reason.as_str()));
             assert_eq!(Some((code, reason)), closed);
+            self.carry_out();
         }))
         .await;
     }
@@ -199,6 +233,7 @@ impl Attacker {
         }
         join_all(lines.into_iter().map(|mut line| async move {
             line.ask(&format!("ROOM room-{}", fastrand::u64(..)), "ROOM_OK ").await.unwrap();
+            self.carry_out();
         }))
         .await;
     }
@@ -212,9 +247,10 @@ impl Attacker {
             }
             let end = line.end().await.expect("a close frame");
             assert_eq!((u16::from(end.code), end.reason.as_str()), (1008, "too many messages"));
+            self.carry_out();
         }
         // All under one name: each asks the server to look whether the last is still there.
-        join_all((0..CROWD).map(|_| self.target.register(ADDRESS, "same"))).await;
+        join_all((0..CROWD).map(|_| self.target.register(self.address, "same"))).await;
     }
 
     async fn junk(&self) {
@@ -226,6 +262,7 @@ impl Attacker {
             let mut answer = Vec::new();
             let _ = tcp.read_to_end(&mut answer).await;
             assert!(!answer.starts_with(b"HTTP/1.1 2"));
+            self.carry_out();
         }))
         .await;
         join_all(self.crowd(CROWD / 5).await.into_iter().map(|mut line| async move {
@@ -237,7 +274,7 @@ impl Attacker {
         .await;
     }
 
-    /// Asks for something many times over; the answer has one of these statuses.
+    /// Asks for something many times over; the answer has one of these statuses, unless too many are asked for.
     async fn requests(&self, what: &str, headers: &str, statuses: &[&str]) {
         let address = self.target.address;
         let request = format!("{what} HTTP/1.1\r\nhost: {address}\r\n{headers}\r\n");
@@ -247,7 +284,11 @@ impl Attacker {
             let mut status = [0; 12];
             if tcp.read_exact(&mut status).await.is_ok() {
                 let status = String::from_utf8_lossy(&status[9..]).into_owned();
-                assert!(statuses.contains(&status.as_str()), "{what}: {status}");
+                let is_refused = statuses.contains(&status.as_str());
+                assert!(is_refused || status == "429", "{what}: {status}");
+                if is_refused {
+                    self.carry_out();
+                }
             }
         }))
         .await;
@@ -257,17 +298,54 @@ impl Attacker {
         for path in
             ["/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%2fetc/passwd", "//etc/passwd", "/\\..\\x"]
         {
-            self.requests(&format!("GET {path}"), "", &["404", "400", "429"]).await;
+            self.requests(&format!("GET {path}"), "", &["404", "400"]).await;
         }
     }
 
     async fn header_flood(&self) {
-        self.requests("GET /", &"x: y\r\n".repeat(10_000), &["431", "429"]).await;
-        self.requests("GET /", &format!("x: {}\r\n", "y".repeat(100_000)), &["431", "429"]).await;
+        self.requests("GET /", &"x: y\r\n".repeat(10_000), &["431"]).await;
+        self.requests("GET /", &format!("x: {}\r\n", "y".repeat(100_000)), &["431"]).await;
+    }
+
+    /// Until the server takes no more of it.
+    async fn searches(&self) {
+        join_all((0..CROWD / 5).map(|_| async {
+            let Ok(mut line) = self.target.connect_at(self.address, "workrooms").await else { return };
+            let session = fastrand::u64(..);
+            let _ = line.say(format!(r#"{{"type":"register","detail":{{"sessionid":"{session}","calls":[]}}}}"#)).await;
+            let names = (0..16).map(|n| format!(r#""{n}":{{"name":"anna maria {}"}}"#, fastrand::u16(..)));
+            let names = names.collect::<Vec<_>>().join(",");
+            let _ = line.say(format!(r#"{{"type":"userprofile","detail":{{{names}}}}}"#)).await;
+            let search = r#"{"type":"autocomplete","detail":{"search":"ana mari"}}"#;
+            while line.0.feed(Message::text(search)).await.is_ok() && line.0.flush().await.is_ok() {}
+            if let Some(end) = line.end().await {
+                assert!(u16::from(end.code) == 1008 && end.reason.starts_with("too many messages"), "{end:?}");
+                self.carry_out();
+            }
+        }))
+        .await;
+    }
+
+    /// Until the server answers no more.
+    async fn guesses(&self) {
+        join_all((0..CROWD / 5).map(|_| async {
+            let Ok(tcp) = self.tcp().await else { return };
+            let (mut from, mut to) = tcp.into_split();
+            let guess = format!("GET /s/aaaaaaaa HTTP/1.1\r\nhost: {}\r\n\r\n", self.target.address);
+            let guessing = async { while to.write_all(guess.as_bytes()).await.is_ok() {} };
+            let mut answers = Vec::new();
+            let both = async { tokio::join!(guessing, from.read_to_end(&mut answers)) };
+            tokio::time::timeout(SOON, both).await.expect("an end").1.ok();
+            if answers.starts_with(b"HTTP/1.1 404") {
+                self.carry_out();
+            }
+        }))
+        .await;
     }
 
     async fn silence(&self) {
-        let silent = join_all((0..CROWD).map(|_| self.tcp())).await;
+        let silent: Vec<_> = join_all((0..CROWD).map(|_| self.tcp())).await.into_iter().flatten().collect();
+        silent.iter().for_each(|_| self.carry_out());
         self.wait().await;
         drop(silent);
     }

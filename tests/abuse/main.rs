@@ -38,15 +38,19 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(flags: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
-        Self { process: start(home.path(), 0), home }
+        Self { process: start(home.path(), 0, flags), home }
     }
 
     /// Ends it as `kill -9` does, and starts it anew on the same port.
     fn restart(&mut self) {
         let port = self.process.address().port();
         self.process.kill().unwrap();
-        self.process = start(self.home.path(), port);
+        self.process = start(self.home.path(), port, &[]);
     }
 
     fn target(&self) -> Target {
@@ -54,8 +58,8 @@ impl Running {
     }
 }
 
-fn start(home: &Path, port: u16) -> Process {
-    Process::twocan(Path::new(env!("CARGO_BIN_EXE_twocan")), home, port, &[]).unwrap()
+fn start(home: &Path, port: u16, flags: &[&str]) -> Process {
+    Process::twocan(Path::new(env!("CARGO_BIN_EXE_twocan")), home, port, flags).unwrap()
 }
 
 /// As many sockets as this user may have.

@@ -9,6 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::{StreamExt, stream};
+use tokio_tungstenite::MaybeTlsStream;
+
 use crate::{
     ALONE, Running,
     attacks::{Attack, Attacker},
@@ -22,7 +25,7 @@ use crate::{
 const UNNOTICED: Duration = Duration::from_millis(if cfg!(debug_assertions) { 150 } else { 25 });
 
 /// How much more memory the server may take while it is attacked, in bytes.
-const MEMORY: u64 = 96 << 20;
+const MEMORY: u64 = 24 << 20;
 
 /// How often an attack has to be noticed, one time after the other, to count as noticed.
 const TRIES: usize = 4;
@@ -32,6 +35,9 @@ const WHILE: Duration = Duration::from_millis(1_500);
 
 /// The pause between two messages: with it, two who talk stay below the rate that each may send at.
 const PAUSE: Duration = Duration::from_millis(3);
+
+/// How many rooms one client makes: as many as a build makes in little more than a minute.
+const ROOMS: usize = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
 
 /// Two clients in a session.
 struct Pair([Line; 2]);
@@ -99,9 +105,8 @@ impl Drop for StopAtEnd {
 }
 
 /// Attacks from a thread of its own, again and again; gives what the pair noticed and the most memory that was used.
-async fn under(attack: Attack, running: &Running, pair: &mut Pair) -> (Latency, u64) {
+async fn under(attack: Attack, attacker: Attacker, running: &Running, pair: &mut Pair) -> (Latency, u64) {
     let stop = Arc::new(AtomicBool::new(false));
-    let attacker = Attacker::new(running.target());
     let attacking = std::thread::spawn({
         let stop = stop.clone();
         move || {
@@ -115,10 +120,13 @@ async fn under(attack: Attack, running: &Running, pair: &mut Pair) -> (Latency, 
                     attack.run(&attacker).await;
                 }
             });
+            attacker.carried_out.into_inner()
         }
     });
     let (latency, memory) = tokio::join!(pair.talk(&stop), most_memory(&running.process, &stop));
-    attacking.join().expect("the attack went as it was to go");
+    let carried_out = attacking.join().expect("the attack went as it was to go");
+    assert!(carried_out > 0, "{attack:?} was never carried out");
+    println!("{attack:?}, carried out {carried_out} times");
     (latency.expect("the session holds"), memory)
 }
 
@@ -143,11 +151,12 @@ async fn whatever_somebody_tries_the_others_notice_nothing() {
     for attack in Attack::ALL {
         let mut is_noticed = true;
         // What else the machine does is noticed as well, but not every time.
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
             let quiet = pair.talk_for(WHILE).await.unwrap();
-            let (loud, memory) = under(attack, &running, &mut pair).await;
+            let attacker = Attacker::new(running.target(), attack as usize * TRIES + attempt);
+            let (loud, memory) = under(attack, attacker, &running, &mut pair).await;
             let more = memory.saturating_sub(before);
-            println!("{attack:?}\n    quiet: {quiet}\n    loud:  {loud}\n    memory: {:+} KiB", more / 1024);
+            println!("    quiet: {quiet}\n    loud:  {loud}\n    memory: {:+} KiB", more / 1024);
             assert!(more < MEMORY, "{attack:?} takes {} MiB", more >> 20);
             is_noticed = loud.p99() > UNNOTICED.max(2 * quiet.p99());
             if !is_noticed {
@@ -157,4 +166,32 @@ async fn whatever_somebody_tries_the_others_notice_nothing() {
         noticed.extend(is_noticed.then_some(attack));
     }
     assert!(noticed.is_empty(), "noticed: {noticed:?}");
+}
+
+/// One client's next room; one connection can be in one room only.
+async fn make_room(target: &Target, number: usize) -> io::Result<()> {
+    let mut line = target.register(0, &format!("maker-{number}")).await?;
+    line.ask(&format!("ROOM room-{number}"), "ROOM_OK ").await?;
+    // Torn down, for there are fewer ports than rooms.
+    if let MaybeTlsStream::Plain(tcp) = line.0.get_ref() { tcp.set_zero_linger() } else { Ok(()) }
+}
+
+#[tokio::test]
+async fn rooms_without_end_leave_nothing_behind() {
+    let _alone = ALONE.lock().await;
+    raise_file_limit();
+    let running = Running::start_with(&["--address-rate", "1000000", "--address-message-rate", "1000000"]);
+    let (target, began) = (running.target(), Instant::now());
+    let make = async |numbers: std::ops::Range<usize>| {
+        let made = stream::iter(numbers.map(|number| make_room(&target, number))).buffer_unordered(64);
+        made.for_each(async |made| made.unwrap()).await;
+    };
+    make(0..1_000).await; // Warm up.
+    let before = running.process.settled_memory().await.unwrap();
+    make(1_000..1_000 + ROOMS).await;
+    let after = running.process.settled_memory().await.unwrap();
+    let more = after.saturating_sub(before);
+    println!("{ROOMS} rooms in {:?}, {} KiB more", began.elapsed(), more / 1024);
+    assert!(more < MEMORY, "{} MiB are left", more >> 20);
+    target.register(0, "maker-1").await.expect("the last who was called so has gone");
 }

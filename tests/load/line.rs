@@ -56,6 +56,15 @@ impl Target {
 
     /// Connects from the address of that number.
     pub(crate) async fn connect(&self, number: usize, uid: &str) -> io::Result<Line> {
+        let path = match self.dialect {
+            Dialect::Rendezvous => "ws".to_owned(),
+            Dialect::Peer => format!("peerjs?key=peerjs&id={uid}&token=t"),
+        };
+        self.connect_at(number, &path).await
+    }
+
+    /// Connects to that path from the address of that number.
+    pub(crate) async fn connect_at(&self, number: usize, path: &str) -> io::Result<Line> {
         let tcp = self.tcp(number).await?;
         let stream = match &self.tls {
             None => MaybeTlsStream::Plain(tcp),
@@ -63,10 +72,6 @@ impl Target {
                 let name = ServerName::from(self.address.ip());
                 MaybeTlsStream::Rustls(TlsConnector::from(config.clone()).connect(name, tcp).await?)
             }
-        };
-        let path = match self.dialect {
-            Dialect::Rendezvous => "ws".to_owned(),
-            Dialect::Peer => format!("peerjs?key=peerjs&id={uid}&token=t"),
         };
         let config = WebSocketConfig::default().read_buffer_size(1024).write_buffer_size(0);
         let url = format!("ws://{}/{path}", self.address);

@@ -41,7 +41,7 @@ pub(crate) async fn measure(process: &Process, target: &Target, size: &Size) -> 
     let mut figures = Figures::new();
     // What every server does once: code read in, tables made.
     let warm = crowd(target, "warm", 0, 200).await?;
-    relay(target, warm, 2_000).await?;
+    relay(target, "warm", warm, 2_000).await?;
     let before = process.settled_memory().await?;
     figures.insert("memory of the server alone, MiB", mebibytes(before));
 
@@ -53,7 +53,7 @@ pub(crate) async fn measure(process: &Process, target: &Target, size: &Size) -> 
         .insert("memory for each idle connection, KiB", (full as f64 - before as f64) / 1024.0 / size.clients as f64);
 
     let (clock, began) = (process.processor_time()?, Instant::now());
-    let idle = relay(target, idle, size.messages).await?;
+    let idle = relay(target, "idle", idle, size.messages).await?;
     let spent = process.processor_time()? - clock;
     figures.insert("processor time for each message, µs", micros(spent, size.messages));
     figures.insert("messages relayed in a second", size.messages as f64 / began.elapsed().as_secs_f64());
@@ -84,9 +84,8 @@ async fn churn(target: &Target, count: usize) -> io::Result<()> {
     stream::iter(visits).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-/// Has the first of these clients talk in pairs until that many messages have arrived, by turns.
-async fn relay(target: &Target, mut lines: Vec<Line>, messages: usize) -> io::Result<Vec<Line>> {
-    let name = if lines.len() == 200 { "warm" } else { "idle" };
+/// Has the first of these clients, whose uids begin with `name`, talk in pairs until that many messages have arrived, by turns.
+async fn relay(target: &Target, name: &str, mut lines: Vec<Line>, messages: usize) -> io::Result<Vec<Line>> {
     let rest = lines.split_off(2 * PAIRS.min(lines.len() / 2));
     let each = messages / PAIRS;
     let mut pairs = Vec::new();
