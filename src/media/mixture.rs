@@ -36,6 +36,37 @@ pub(super) struct Mixture {
     mixer: gst::Element,
     entries: Entries,
     shown: Shown,
+    leaving: Leaving,
+}
+
+/// Ways into the mixer that nothing comes by any more.
+///
+/// GStreamer's mixer of sound goes through its ways without holding on to them: one that is taken away meanwhile by
+/// another thread ends the program. So it is done on the mixer's own, between two blocks.
+#[derive(Debug, Clone, Default)]
+struct Leaving(Arc<Mutex<Vec<gst::Pad>>>);
+
+impl Leaving {
+    /// Takes them away whenever `mixer` has a block ready.
+    fn between_blocks_of(&self, mixer: &gst::Element) -> Result<(), MediaError> {
+        let (leaving, weak) = (self.clone(), mixer.downgrade());
+        pad(mixer, "src")?.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            if let Some(mixer) = weak.upgrade() {
+                leaving.release(&mixer);
+            }
+            gst::PadProbeReturn::Ok
+        });
+        Ok(())
+    }
+
+    fn push(&self, pad: gst::Pad) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(pad);
+    }
+
+    fn release(&self, mixer: &gst::Element) {
+        let pads = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        pads.iter().for_each(|pad| mixer.release_request_pad(pad));
+    }
 }
 
 /// The pictures that have a place in the window: those of which any has come, in this order.
@@ -123,7 +154,9 @@ impl Mixture {
         gst::Element::link_many(chain)?;
         bin.set_locked_state(true);
         pipeline.add(&bin)?;
-        Ok(Self { bin, mixer, entries: Entries::default(), shown: Shown::default() })
+        let leaving = Leaving::default();
+        leaving.between_blocks_of(&mixer)?;
+        Ok(Self { bin, mixer, entries: Entries::default(), shown: Shown::default(), leaving })
     }
 
     fn chain(&self) -> Chain {
@@ -170,12 +203,16 @@ impl Drop for Part {
         let Self { mixture, source, into, begun: _ } = self;
         mixture.shown.change(|pads| pads.retain(|pad| into.as_ref().is_some_and(|into| pad != into)));
         let _entries = mixture.entries.hold();
-        // First the pad, which may hold up the source.
-        into.iter().for_each(|pad| mixture.mixer.release_request_pad(pad));
+        // First the pad takes nothing more, and holds up nobody: a source that met no pad at all would call that a failure.
+        let is_shut = into.as_ref().is_none_or(|into| into.set_active(false).is_ok());
         let is_in = source.parent().is_some();
-        if source.set_state(gst::State::Null).is_err()
-            || is_in && mixture.bin.remove(source.upcast_ref::<gst::Element>()).is_err()
-        {
+        let is_still = source.set_state(gst::State::Null).is_ok();
+        into.take().into_iter().for_each(|pad| mixture.leaving.push(pad));
+        // The gate is held: what is closed now stays so.
+        if mixture.mixer.current_state() < gst::State::Paused {
+            mixture.leaving.release(&mixture.mixer);
+        }
+        if !is_shut || !is_still || is_in && mixture.bin.remove(source.upcast_ref::<gst::Element>()).is_err() {
             tracing::warn!("a member's stream is left over");
         }
     }
@@ -219,8 +256,8 @@ mod tests {
             let (bin, other) = (gst::Bin::new(), gst::Bin::new());
             let mixer = element(mixer).build().expect("a mixer");
             if elsewhere { &other } else { &bin }.add(&mixer).expect("a bin");
-            let (entries, shown) = Default::default();
-            let mixture = Mixture { bin: bin.clone(), mixer: mixer.clone(), entries, shown };
+            let (entries, shown, leaving) = Default::default();
+            let mixture = Mixture { bin: bin.clone(), mixer: mixer.clone(), entries, shown, leaving };
             let (done, wait) = std::sync::mpsc::channel();
             std::thread::spawn(move || {
                 let raw = gst::Pad::new(gst::PadDirection::Sink);

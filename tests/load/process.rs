@@ -23,6 +23,8 @@ impl Process {
     pub(crate) fn twocan(program: &Path, state: &Path, port: u16, flags: &[&str]) -> io::Result<Self> {
         let port = port.to_string();
         let mut command = Command::new(program);
+        // So that it sets up its heap as it does for a person.
+        command.env_remove("MALLOC_ARENA_MAX");
         command.args(["serve", "--listen", "127.0.0.1", "--port", &port, "--state"]).arg(state).args(flags);
         Self::start(command)
     }

@@ -8,6 +8,7 @@ use std::{
 use twocan::{
     call::{Connection, MediaCommand, Signal},
     conversation::{Conversation, Event, Gate, Input, Output, Setup},
+    foreign::SENTENCE,
     ids::{ConversationId, InstanceId, PeerUid},
     pairing::PairingKey,
     rendezvous::{ClientLine, MESSAGE_LIMIT, ServerLine},
@@ -162,7 +163,7 @@ impl World {
                 self.is_paired = true;
             }
             Output::Event(Event::ServerError(text)) => {
-                assert!(text.chars().count() <= 200 && !text.contains(char::is_control), "{text:?}");
+                assert!(text.chars().count() <= SENTENCE && !text.contains(char::is_control), "{text:?}");
             }
             Output::Track(..) | Output::ForgetKey | Output::Event(_) => {}
         }
