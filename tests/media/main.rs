@@ -136,13 +136,20 @@ fn words_pass_on_the_data_channel() {
         .wait("the word", |event| matches!(event, Event::Call(_, MediaEvent::DataText(text)) if text == "héllo"));
 }
 
+/// A line of a description with other numbers for Opus and VP8; what only looks like them (a fingerprint, an id) stays.
+fn with_other_numbers(line: &str) -> String {
+    if ["m=", "a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].iter().all(|kind| !line.starts_with(kind)) {
+        return line.to_owned();
+    }
+    line.replace(" 111", " 109").replace(":111", ":109").replace(" 96", " 120").replace(":96", ":120")
+}
+
 #[test]
 fn the_answer_keeps_to_the_payload_types_of_the_offer() {
     let pair = Pair::new();
     pair.command(0, MediaCommand::Offer);
     let offer = pair.described(0, SdpType::Offer);
-    let other =
-        offer.as_str().replace(" 111", " 109").replace(":111", ":109").replace(" 96", " 120").replace(":96", ":120");
+    let other: String = offer.as_str().split_inclusive('\n').map(with_other_numbers).collect();
     pair.command(1, MediaCommand::Answer(Sdp::try_from(other).unwrap()));
     let answer = pair.described(1, SdpType::Answer);
     assert!(answer.as_str().contains("a=rtpmap:109 OPUS/48000/2"), "{}", answer.as_str());
