@@ -1,6 +1,6 @@
 //! What a failure means to whoever ran the program: an exit code, and a hint what to do.
 
-use std::{io, process::ExitCode};
+use std::io;
 
 use crate::{
     bookmarks::{BookmarkError, NameError, Trouble},
@@ -216,12 +216,6 @@ impl Exit {
 
     fn hinting(kind: Kind, hint: &'static str) -> Self {
         Self { kind, hint: Some(hint) }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        exit.kind.code().into()
     }
 }
 

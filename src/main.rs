@@ -3,7 +3,6 @@
 use std::{
     io::{self, IsTerminal, Write},
     os::unix::process::CommandExt,
-    process::ExitCode,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -28,18 +27,29 @@ use twocan::{
     socket,
 };
 
-fn main() -> ExitCode {
+fn main() {
     let started = rt::now();
     keep_one_heap();
-    match run(Cli::parse(), started) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if exit::is_reader_gone(&error) => ExitCode::SUCCESS,
+    leave(match run(Cli::parse(), started) {
+        Ok(()) => 0,
+        Err(error) if exit::is_reader_gone(&error) => 0,
         Err(error) => {
             let exit = Exit::of(&error);
             tell(&error.to_string(), exit.hint);
-            exit.into()
+            exit.kind.code()
         }
-    }
+    })
+}
+
+/// Ends the program, without the exit handlers of the libraries below it.
+///
+/// GStreamer's threads outlast what they were made for by half a second and more, and those of a device that hangs by as
+/// long as they like. Whichever of them uses OpenSSL, or just ends and gives back what OpenSSL keeps for it, while
+/// OpenSSL's exit handler takes all that apart, has the program end by a signal.
+fn leave(code: u8) -> ! {
+    // Whoever would be told that it cannot be written is gone.
+    let _ = io::stdout().flush();
+    signal_hook::low_level::exit(code.into())
 }
 
 /// Gives back to the system what a crowd of clients took, once they have gone; most of it would stay in glibc's heap,

@@ -211,11 +211,6 @@ impl Media {
         let _ = self.session.send(session::Command::Call(connection, command));
     }
 
-    /// Whether GStreamer has been started, or could not be.
-    pub fn has_started(&self) -> bool {
-        self.session.are_served() || self.threads.iter().any(JoinHandle::is_finished)
-    }
-
     /// What takes the servers that the rendezvous server offers.
     pub fn offered(&self) -> Offered {
         Offered(self.session.clone())

@@ -30,8 +30,6 @@ use crate::{
 
 /// How long devices may take to close when the program ends: 3 s.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
-/// How long GStreamer may take to start before the program can end: 30 s; on a busy machine it takes 4.
-const START_LIMIT: Duration = Duration::from_secs(30);
 /// Events of the media that wait to be looked at: 4096, some 30 s of everything they tell; more are lost.
 const MEDIA_BACKLOG: usize = 4096;
 /// Lines of the server that wait to be looked at: 16; then it is not read from.
@@ -144,12 +142,10 @@ pub enum Error {
 
 /// Lets go of the media.
 ///
-/// A device that hangs in closing must not keep the program: the system takes it back. What has only begun to start is
-/// waited for longer: libraries that clean up at the program's end would crash it.
+/// A device that hangs in closing must not keep the program, nor a GStreamer that hangs in starting: the system takes
+/// back what they have.
 async fn close(media: Option<Media>) {
-    let has_started = media.as_ref().is_none_or(Media::has_started);
-    let limit = if has_started { CLOSE_LIMIT } else { START_LIMIT };
-    let _ = rt::timeout(limit, rt::blocking(move || drop(media))).await;
+    let _ = rt::timeout(CLOSE_LIMIT, rt::blocking(move || drop(media))).await;
 }
 
 /// The next change of the network; none once there is nobody who would tell.

@@ -18,7 +18,6 @@ use super::{
     devices::{self, Ends, Inventory},
     gate,
     peer::Peer,
-    probe::Flag,
 };
 use crate::{
     call::{Connection, MediaCommand, MediaEvent},
@@ -56,21 +55,18 @@ pub(super) enum Command {
 pub(super) struct Commands {
     sender: mpsc::Sender<Command>,
     waiting: Arc<AtomicUsize>,
-    /// Set once the thread has begun to work them off.
-    served: Flag,
 }
 
 /// Where its commands arrive.
 pub(super) struct Inbox {
     receiver: Receiver<Command>,
     waiting: Arc<AtomicUsize>,
-    served: Flag,
 }
 
 fn queue() -> (Commands, Inbox) {
     let (sender, receiver) = mpsc::channel();
-    let (waiting, served) = (Arc::default(), Flag::default());
-    (Commands { sender, waiting: Arc::clone(&waiting), served: served.clone() }, Inbox { receiver, waiting, served })
+    let waiting = Arc::default();
+    (Commands { sender, waiting: Arc::clone(&waiting) }, Inbox { receiver, waiting })
 }
 
 impl Commands {
@@ -87,17 +83,11 @@ impl Commands {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         self.sender.send(command).map_err(|_| NoMedia)
     }
-
-    /// Whether the thread has come to working them off.
-    pub(super) fn are_served(&self) -> bool {
-        self.served.is_set()
-    }
 }
 
 impl Inbox {
     /// The next command; the last is to stop.
     pub(super) fn next(&self) -> Command {
-        self.served.set(true);
         let command = self.receiver.recv().unwrap_or(Command::Stop);
         self.waiting.fetch_sub(1, Ordering::AcqRel);
         command
@@ -369,12 +359,12 @@ mod tests {
         for _ in 0..100_000 {
             assert!(call(MediaCommand::AddCandidate(candidate.clone())).is_ok());
         }
-        assert!(call(MediaCommand::Close).is_ok() && !commands.are_served());
+        assert!(call(MediaCommand::Close).is_ok());
         let mut before = 0;
         while !matches!(inbox.next(), Command::Call(_, MediaCommand::Close)) {
             before += 1;
         }
-        assert!(before == BACKLOG && commands.are_served());
+        assert_eq!(before, BACKLOG);
         assert!(call(MediaCommand::AddCandidate(candidate)).is_ok());
         assert!(matches!(inbox.next(), Command::Call(_, MediaCommand::AddCandidate(_))), "there is room again");
         drop(inbox);

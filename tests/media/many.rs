@@ -15,7 +15,7 @@ use twocan::{
     rt,
 };
 
-use crate::pair::LIMIT;
+use crate::pair::{LIMIT, keep_threads};
 
 /// The members' tones: far enough from each other, and from each other's multiples.
 pub const TONES: [u32; 8] = [440, 523, 587, 698, 784, 932, 1109, 1245];
@@ -187,6 +187,7 @@ pub fn are(heard: &[u32], wanted: &[u32]) -> bool {
 
 impl Member {
     pub fn new(at: usize) -> Self {
+        keep_threads();
         let test = |detail: String| Choice::Test(Some(detail));
         let options = Options {
             microphone: test(TONES[at].to_string()),

@@ -14,8 +14,17 @@ use twocan::{
     rt,
 };
 
-/// How long anything may take before a test gives up: ten times what it needs and more.
-pub const LIMIT: Duration = Duration::from_secs(10);
+/// How long anything may take before a test gives up: thirty times what it needs and more.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// Has the threads stay that GStreamer has no more work for.
+///
+/// A test program ends when its last test has, whatever else goes on, and each thread that ends gives back what OpenSSL
+/// keeps for it: one that does so during OpenSSL's exit handler ends the program by a signal.
+pub fn keep_threads() {
+    glib::ThreadPool::set_max_unused_threads(None);
+    glib::ThreadPool::set_max_idle_time(0);
+}
 
 pub struct Pair {
     pub sides: [Side; 2],
@@ -53,6 +62,7 @@ impl Side {
     }
 
     pub fn with(options: Options) -> Self {
+        keep_threads();
         let (sender, events) = rt::channel(65_536);
         let media = Media::start(options, sender).expect("media");
         let side = Self { media, events };

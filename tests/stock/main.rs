@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     let why = runtime.block_on(run(Wishes::read(&arguments)));
     tell(&json!({ "event": "ended", "why": why }));
     // As they are: without waiting for anything.
-    std::process::exit(i32::from(why.is_some()));
+    signal_hook::low_level::exit(i32::from(why.is_some()));
 }
 
 fn tell(event: &Value) {
