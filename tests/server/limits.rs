@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, Stream, StreamExt, stream::FuturesUnordered};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -11,7 +11,7 @@ use tokio::{
 use tokio_tungstenite::{
     MaybeTlsStream, client_async,
     tungstenite::{
-        Message,
+        Error, Message,
         protocol::frame::{
             Frame,
             coding::{Data, OpCode},
@@ -131,11 +131,11 @@ async fn a_reader_that_makes_no_progress_loses_itself() {
     stuck.asks("HELLO stuck", "HELLO").await;
     stuck.asks("ROOM tea", "ROOM_OK sender").await;
     sender.hears("ROOM_PEER_JOINED stuck").await;
+    let began = Instant::now();
     for _ in 0..15 {
         sender.says(&format!("ROOM_PEER_MSG stuck {}", "x".repeat(60_000))).await; // Less than a mebibyte in all.
     }
     sender.has_heard_all().await;
-    let began = Instant::now();
     sender.hears("ROOM_PEER_LEFT stuck").await;
     let took = began.elapsed();
     assert!((Duration::from_secs(9)..Duration::from_secs(12)).contains(&took), "{took:?}");
@@ -194,24 +194,26 @@ fn text(bytes: usize) -> Message {
     Message::text("x".repeat(bytes))
 }
 
+/// With which code and reason it is closed, whatever comes before.
+async fn last_word(from: &mut (impl Stream<Item = Result<Message, Error>> + Unpin)) -> Option<(u16, String)> {
+    loop {
+        match from.next().await {
+            Some(Ok(Message::Close(Some(frame)))) => return Some((frame.code.into(), frame.reason.to_string())),
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return None,
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_says_too_much_too_quickly_is_closed_and_nobody_else() {
     let running = Running::start();
     let mut calm = running.registered("calm").await;
     let ping = || Message::Ping(vec![7; 100].into());
     for (name, message) in [("pings", ping()), ("texts", Message::text("SESSION nobody"))] {
-        let mut noisy: Client = running.registered(name).await;
-        let mut end = None;
-        for _ in 0..100_000 {
-            if end.is_some() || noisy.socket.send(message.clone()).await.is_err() {
-                break;
-            }
-            while let Some(Some(Ok(heard))) = noisy.socket.next().now_or_never() {
-                if let Message::Close(Some(frame)) = heard {
-                    end = Some((u16::from(frame.code), frame.reason.as_str().to_owned()));
-                }
-            }
-        }
+        let (mut say, mut hear) = running.registered(name).await.socket.split();
+        let saying = async { while say.send(message.clone()).await.is_ok() {} };
+        let (end, ()) = tokio::join!(within(SOON, "the end", last_word(&mut hear)), saying);
         assert_eq!(end, Some((1008, "too many messages".to_owned())), "{name}");
     }
     calm.asks("ROOM tea", "ROOM_OK ").await;
@@ -274,7 +276,7 @@ async fn a_full_server_says_so() {
 
 #[tokio::test]
 async fn an_address_that_connects_too_quickly_is_told_to_come_later() {
-    let running = Running::limited(|limits| limits.address_rate = 4);
+    let running = Running::limited(|limits| limits.address_rate = 1);
     let mut refused = None;
     for _ in 0..30 {
         let (_, head) = asked_for_a_socket(&running).await;
@@ -283,7 +285,7 @@ async fn an_address_that_connects_too_quickly_is_told_to_come_later() {
             break;
         }
     }
-    let head = refused.expect("thirty at a stroke are more than sixteen");
+    let head = refused.expect("thirty at a stroke are more than four");
     assert!(head.starts_with("http/1.1 429") && head.contains("retry-after: 1"), "{head}");
 }
 
@@ -291,7 +293,7 @@ async fn an_address_that_connects_too_quickly_is_told_to_come_later() {
 async fn who_is_silent_is_asked_and_then_given_up_and_who_answers_stays() {
     let running = Running::limited(|limits| {
         limits.idle_ping = Duration::from_millis(400);
-        limits.pong_timeout = Duration::from_millis(400);
+        limits.pong_timeout = Duration::from_secs(2);
     });
     let mut deaf = running.in_room("deaf", "tea", "").await;
     let mut alive = running.in_room("alive", "tea", "deaf").await;
@@ -336,19 +338,21 @@ async fn whoever_may_not_be_told_as_much_as_it_asks_for_is_closed() {
 #[tokio::test]
 async fn what_waits_for_all_together_is_bounded() {
     let running = Running::limited(|limits| limits.waiting_in_all = 1 << 20);
-    let (mut left, mut deaf) = (0, Vec::new());
+    let mut deaf = Vec::new();
     for n in 0..8 {
         let (mut one, other) = running.session(&format!("a{n}"), &format!("b{n}")).await;
         // Less than each may have waiting, whatever the system takes.
         for _ in 0..14 {
             one.says(&"x".repeat(60_000)).await;
         }
-        if let Ok(Some(Ok(_))) = tokio::time::timeout(Duration::from_millis(300), one.socket.next()).await {
-            left += 1;
-        }
         deaf.push((one, other));
     }
-    assert!(left >= 3, "{left} of 8 were closed");
+    let mut ends: FuturesUnordered<_> = deaf.iter_mut().map(|(one, _)| one.socket.next()).collect();
+    for count in 1..=3 {
+        let end = within(SOON, &format!("the end of {count} of 8"), ends.next()).await;
+        assert!(matches!(end, Some(Some(Ok(Message::Close(_))))), "{end:?}");
+    }
+    drop(ends);
     let (mut one, mut other) = running.session("quick", "reader").await;
     for _ in 0..50 {
         one.says(&"x".repeat(LONGEST)).await;
@@ -389,14 +393,16 @@ async fn an_address_may_say_so_much_in_all() {
     let mut end = None;
     'all: for _ in 0..100 {
         for client in &mut crowd {
-            if client.socket.send(Message::text("SESSION nobody")).await.is_err() {
-                break 'all;
-            }
+            // It may have been closed since it was heard last.
+            let is_over = client.socket.send(Message::text("SESSION nobody")).await.is_err();
             while let Some(Some(Ok(heard))) = client.socket.next().now_or_never() {
                 if let Message::Close(Some(frame)) = heard {
                     end = Some((u16::from(frame.code), frame.reason.as_str().to_owned()));
                     break 'all;
                 }
+            }
+            if is_over {
+                break 'all;
             }
         }
     }
@@ -405,7 +411,8 @@ async fn an_address_may_say_so_much_in_all() {
 
 #[tokio::test]
 async fn requests_on_one_connection_are_counted_and_those_for_links_most() {
-    let running = Running::start();
+    // For forty links at a stroke, and ten more each second that this takes.
+    let running = Running::limited(|limits| limits.address_messages = 400);
     let (mut from, mut to) = running.tcp().await.into_split();
     let asking = async {
         for _ in 0..1_000 {
@@ -419,7 +426,7 @@ async fn requests_on_one_connection_are_counted_and_those_for_links_most() {
     let (_, read) = within(SOON, "the end", async { tokio::join!(asking, from.read_to_end(&mut answers)) }).await;
     let answers = String::from_utf8_lossy(&answers);
     let count = |status: &str| answers.matches(&format!("HTTP/1.1 {status}")).count();
-    assert!((300..600).contains(&count("404")), "{} {read:?}", count("404"));
+    assert!((30..100).contains(&count("404")), "{} {read:?}", count("404"));
     assert!(read.is_err() || count("429") == 1, "{}", count("429"));
 }
 
@@ -428,17 +435,12 @@ async fn looking_through_the_directory_counts_as_many_messages() {
     let running = Running::start();
     let mut client = running.client_at("/workrooms").await;
     client.says(r#"{"type":"register","detail":{"sessionid":"s","calls":[]}}"#).await;
-    let mut end = None;
     for _ in 0..100 {
         if client.socket.send(Message::text(r#"{"type":"autocomplete","detail":{"search":"anna"}}"#)).await.is_err() {
             break;
         }
     }
-    while let Some(heard) = client.next().await {
-        if let Message::Close(Some(frame)) = heard {
-            end = Some((u16::from(frame.code), frame.reason.as_str().to_owned()));
-        }
-    }
+    let end = within(SOON, "the end", last_word(&mut client.socket)).await;
     assert_eq!(end, Some((1008, "too many messages".to_owned())));
 }
 
@@ -446,7 +448,7 @@ async fn looking_through_the_directory_counts_as_many_messages() {
 async fn who_takes_long_to_say_one_message_is_there_all_the_same() {
     let running = Running::limited(|limits| {
         limits.idle_ping = Duration::from_millis(400);
-        limits.pong_timeout = Duration::from_millis(400);
+        limits.pong_timeout = Duration::from_secs(1);
     });
     let (mut one, mut other) = running.session("a", "b").await;
     let MaybeTlsStream::Plain(tcp) = one.socket.get_mut() else { panic!("plain") };

@@ -73,13 +73,13 @@ async fn a_half_dead_holder_is_replaced_after_three_seconds() {
     let half_dead = running.in_room("a", "tea", "b").await; // It is not read from, so it answers no ping.
     other.hears("ROOM_PEER_JOINED a").await;
     let (mut newcomer, mut further) = (running.client().await, running.client().await);
+    let began = tokio::time::Instant::now();
     newcomer.says("HELLO a").await;
     newcomer.has_heard_all().await; // Now its HELLO is in, and the holder is being asked.
     further.asks("HELLO a", "ERROR peer uid taken").await;
-    let began = tokio::time::Instant::now();
     newcomer.hears("HELLO").await;
     let took = began.elapsed();
-    assert!((Duration::from_millis(2_500)..Duration::from_secs(5)).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(3)..Duration::from_secs(5)).contains(&took), "{took:?}");
     other.hears("ROOM_PEER_LEFT a").await;
     newcomer.asks("ROOM tea", "ROOM_OK b").await;
     drop(half_dead);
@@ -303,7 +303,8 @@ async fn a_client_takes_over_from_itself_at_once_and_from_nobody_else() {
     half_dead.asks("ROOM tea", "ROOM_OK b").await;
     other.hears("ROOM_PEER_JOINED a").await;
     let mut again = running.client_at(&at(own)).await;
-    within(Duration::from_millis(500), "the uid", again.asks("HELLO a", "HELLO")).await;
+    // Three seconds are what a stranger would wait.
+    within(Duration::from_secs(2), "the uid", again.asks("HELLO a", "HELLO")).await;
     other.hears("ROOM_PEER_LEFT a").await;
     half_dead.is_closed(1001, "taken over").await;
     again.asks("ROOM tea", "ROOM_OK b").await;

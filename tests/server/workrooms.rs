@@ -405,16 +405,16 @@ async fn a_session_is_free_after_its_holder_has_not_answered_for_three_seconds()
     let running = Running::start();
     let half_dead = running.member("a").await; // It is not read from, so it answers no ping.
     let mut newcomer = running.workrooms().await;
+    let began = tokio::time::Instant::now();
     newcomer.tells("register", json!({ "sessionid": "a", "calls": [] })).await;
     newcomer.tells("autocomplete", json!({ "search": "x" })).await;
     newcomer.has_heard_all().await;
     let mut further = running.workrooms().await;
     further.tells("register", json!({ "sessionid": "a", "calls": [] })).await;
     further.is_refused("another connection holds this sessionid").await;
-    let began = tokio::time::Instant::now();
     newcomer.is_told("autocomplete").await;
     let took = began.elapsed();
-    assert!((Duration::from_millis(2_500)..Duration::from_secs(5)).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(3)..Duration::from_secs(5)).contains(&took), "{took:?}");
     drop(half_dead);
     further.tells("register", json!({ "sessionid": "f", "calls": [] })).await;
     further.calls(&mut newcomer, "a").await;
