@@ -337,10 +337,10 @@ mod tests {
 
         /// Waits until the states of microphone, camera, speaker and window are these.
         fn wait(&self, states: [gst::State; 4]) {
-            let until = Instant::now() + Duration::from_secs(5);
+            let until = Instant::now() + Duration::from_secs(30);
             while self.devices.iter().zip(states).any(|(device, state)| device.current_state() != state) {
                 assert!(Instant::now() < until, "{:?}", self.states());
-                thread::yield_now();
+                thread::sleep(Duration::from_millis(1));
             }
         }
 

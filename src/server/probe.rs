@@ -8,13 +8,13 @@ use std::{
 
 use super::LOOPBACK;
 
-/// How long the other program may take for each step.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long the other program may take for each step: 2 s, for a machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The most that is read of its answer, in bytes.
 const ANSWER_LIMIT: u64 = 4096;
 
-/// Whether a twocan server answers on this port of this machine, so that it can be shared; takes about a second at most.
+/// Whether a twocan server answers on this port of this machine, so that it can be shared; takes some seconds at most.
 pub fn is_twocan(port: u16) -> bool {
     [LOOPBACK, IpAddr::V6(Ipv6Addr::LOCALHOST)]
         .into_iter()

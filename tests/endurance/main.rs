@@ -40,7 +40,9 @@ fn twenty_updates_of_one_call_leave_nothing_behind() {
     pair.set_gate(1, Gate::Open);
     pair.hear(1, 440.0);
     pair.hear(0, 660.0);
-    assert_nothing_is_left(10, 20, |update| drop(pair.update(update % 2, 20)));
+    assert_nothing_is_left(10, 20, |update| {
+        pair.update(update % 2, 20);
+    });
 }
 
 #[test]

@@ -22,7 +22,7 @@ use twocan::{
 };
 
 /// How long a change may take to be noticed.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(20);
 /// How long to listen where nothing is to come: five times what a volley takes to settle.
 const QUIET: Duration = Duration::from_millis(500);
 

@@ -77,7 +77,7 @@ impl Drop for Running {
 /// A port that is free, and not one of those that the system gives to whoever asks for any.
 fn free_port() -> u16 {
     let ports = std::iter::repeat_with(|| fastrand::u16(10_000..30_000));
-    ports.take(100).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+    ports.take(100).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// Pebble in a folder of its own, and what it is reached by.

@@ -13,7 +13,7 @@ use std::{
 use super::{Home, Ran, assert_fails};
 
 /// How long anything may take that is to happen at once.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// A server by itself, with a service manager that listens; killed when dropped.
 pub(crate) struct Service {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Home, id};
 
 /// How long anything may take before a test gives up.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running program; killed when dropped.
 pub(super) struct Line {
