@@ -204,6 +204,29 @@ for (const viewport of [undefined, PHONE]) {
   });
 }
 
+test("the large button stays where it is and in sight on a small phone, whatever is said above it", limit, async (t) => {
+  const scene = new Scene(t, chrome);
+  const viewport = { ...PHONE, height: 568 };
+  const { one, server } = await pageAndPage(scene, { tab: { viewport } });
+  const place = () => one.page.$eval("#unpause", (button) => button.getBoundingClientRect().toJSON());
+  const before = await place();
+  assert.ok(before.bottom <= viewport.height, `${before.bottom}`);
+  await server.kill();
+  await notice(one, /server does not answer/);
+  assert.deepEqual(await place(), before);
+});
+
+test("a browser that does not know a conversation offers those it keeps, and nothing else", limit, async (t) => {
+  const scene = new Scene(t, chrome);
+  const { one, server } = await pageAndPage(scene);
+  const stranger = await one.machine.tab("stranger", `${server.origin}/?convoId=aebagbafaydqqcikbmga2dqpca`);
+  await notice(stranger, /does not know this conversation/);
+  const [obstacle, kept] = await stranger.page.$$eval("#notice, #kept", (all) => all.map((node) => node.getBoundingClientRect().toJSON()));
+  assert.ok(kept.height > 0 && kept.top >= obstacle.bottom, JSON.stringify([obstacle, kept]));
+  assert.equal(await stranger.page.$eval("#card", (card) => card.checkVisibility()), false);
+  assert.equal((await stranger.page.$$("#kept a")).length, 1);
+});
+
 test("nothing is wider than a small phone, whatever the page shows", limit, async (t) => {
   const scene = new Scene(t, chrome);
   const fits = async (tab, what) => {
