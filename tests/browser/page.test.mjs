@@ -184,7 +184,8 @@ test("both sides show the same four words when they are asked for, also by keybo
   const from = native.cursor;
   await tab.reload();
   const again = await native.wait("sealed", () => true, { from });
-  await tab.meets();
+  const known = (list, words) => list.textContent === words && list.closest("details").checkVisibility();
+  await eventually("the words of the new session", () => tab.page.$eval("#safety-words", known, again.words));
   await tab.page.click("#sealed summary");
   assert.equal(await shown(), again.words);
   assert.notEqual(again.words, words);
