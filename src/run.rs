@@ -8,6 +8,7 @@ mod home;
 mod ice;
 pub mod room;
 pub mod serve;
+mod station;
 pub mod talk;
 mod tell;
 
@@ -19,8 +20,7 @@ use crate::{
     bookmarks::{BookmarkError, NameError},
     config::{ConfigError, IceError},
     invite::{LinkError, Origin},
-    media::{self, Media, MediaError},
-    rt,
+    media::{self, MediaError},
     run::serve::SettingsError,
     screen::{self, Face},
     server::{self, ServerError},
@@ -28,10 +28,6 @@ use crate::{
     socket::{AuthorityError, SocketError},
 };
 
-/// How long devices may take to close when the program ends: 3 s.
-const CLOSE_LIMIT: Duration = Duration::from_secs(3);
-/// Events of the media that wait to be looked at: 4096, some 30 s of everything they tell; more are lost.
-const MEDIA_BACKLOG: usize = 4096;
 /// Lines of the server that wait to be looked at: 16; then it is not read from.
 const SOCKET_BACKLOG: usize = 16;
 
@@ -138,22 +134,6 @@ pub enum Error {
     /// The terminal, a thread or a clock failed.
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
-}
-
-/// Lets go of the media.
-///
-/// A device that hangs in closing must not keep the program, nor a GStreamer that hangs in starting: the system takes
-/// back what they have.
-async fn close(media: Option<Media>) {
-    let _ = rt::timeout(CLOSE_LIMIT, rt::blocking(move || drop(media))).await;
-}
-
-/// The next change of the network; none once there is nobody who would tell.
-async fn next_change(changes: Option<&rt::Receiver<()>>) -> Option<()> {
-    match changes {
-        Some(changes) => changes.recv().await.ok(),
-        None => std::future::pending().await,
-    }
 }
 
 fn notice(message: String) -> screen::Event {

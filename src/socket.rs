@@ -70,6 +70,16 @@ pub enum SocketError {
     Untrusted,
 }
 
+impl SocketError {
+    /// When the server is back, if it says so.
+    pub fn back_in(&self) -> Option<BackIn> {
+        match self {
+            Self::Restarts(back_in) | Self::Busy(back_in) => Some(*back_in),
+            Self::Unreachable(_) | Self::NotRendezvous(_) | Self::Certificate(_) | Self::Untrusted => None,
+        }
+    }
+}
+
 /// A connection in the making, or made; dropping it says goodbye.
 #[derive(Debug)]
 pub struct Socket {
