@@ -182,7 +182,7 @@ impl Exit {
         let hint = match error {
             SocketError::Unreachable(_) => "check the address and the network, and that `twocan serve` runs there",
             SocketError::NotRendezvous(_) => "check the address; `twocan serve` shows the right one",
-            SocketError::Restarts(_) | SocketError::Busy(_) => "try again in a moment",
+            SocketError::Restarts(_) | SocketError::Busy(_) | SocketError::Ended(_) => "try again in a moment",
             SocketError::Certificate(_) => "check the address and this machine's clock",
             SocketError::Untrusted => {
                 "trust the server's own authority: --ca FILE, which it gives at /ca; or start it with --acme and its public name"
@@ -199,6 +199,11 @@ impl Exit {
             Failure::UidTaken => return Self::hinting(Kind::Input, "choose another name with --as"),
             Failure::Refused(_) => "check the name and the server",
             Failure::ServerGone => return Self::hinting(Kind::Network, "check the network, and that the server runs"),
+            Failure::CutOff(_) => {
+                let hint =
+                    "call again once the server is there; a conversation (`twocan talk`) goes on without its server";
+                return Self::hinting(Kind::Network, hint);
+            }
             Failure::Ended(Ending::NoConnection) => "a TURN server may help (--turn)",
             Failure::Broken(_) => "call again",
             Failure::Ended(
@@ -343,6 +348,7 @@ mod tests {
         assert_means(no_call(Failure::Several("Anna B., Anna C.".into())), 9, "in full");
         assert_means(no_call(Failure::Refused("x".into())), 9, "check");
         assert_means(no_call(Failure::ServerGone), 4, "server runs");
+        assert_means(no_call(Failure::CutOff("x".into())), 4, "once the server is there");
         assert_means(no_call(Failure::Ended(Ending::NoAnswer)), 9, "again");
         assert_means(no_call(Failure::Ended(Ending::NoConnection)), 9, "--turn");
         assert_means(no_call(Failure::Ended(Ending::Failed("x".into()))), 9, "again");

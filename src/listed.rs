@@ -101,7 +101,7 @@ impl Listed {
                 Ok(event) => self.hear(now, event),
                 Err(error) => tracing::debug!(%error, "the server says what nobody here understands"),
             },
-            Input::SocketClosed => self.closed(now),
+            Input::SocketClosed | Input::ServerGone(_) => self.closed(now),
             Input::ServerStops(back_in) => self.backoff.told(back_in),
             Input::Media(connection, event) => self.tell_call(now, stock::Input::Media(connection, event)),
             Input::Gate(gate) if gate != self.gate => self.set_gate(gate),

@@ -116,7 +116,7 @@ pub enum Error {
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     /// A call came to nothing, or broke off.
-    #[error("{}{name}: {why}", if matches!(.why, Failure::Broken(_)) { "the call with " } else { "no call with " })]
+    #[error("{}{name}: {why}", if matches!(.why, Failure::Broken(_) | Failure::CutOff(_)) { "the call with " } else { "no call with " })]
     NoCall {
         /// Who was called.
         name: String,

@@ -228,20 +228,29 @@ impl Caller {
             socket::Event::Line(line) => self.handle(Input::Line(line)),
             socket::Event::Closed(error) => {
                 self.socket = None;
-                if let Some(error) = error {
-                    if let socket::SocketError::Restarts(back_in) = error {
-                        self.handle(Input::ServerStops(back_in))?;
-                    }
-                    self.no_line(error)?;
+                match error {
+                    Some(error) => self.server_gone(error),
+                    None => self.handle(Input::SocketClosed),
                 }
-                self.handle(Input::SocketClosed)
             }
         }
+    }
+
+    fn server_gone(&mut self, error: socket::SocketError) -> Result<(), Error> {
+        if let socket::SocketError::Restarts(back_in) = error {
+            self.handle(Input::ServerStops(back_in))?;
+        }
+        let why = format!("the server {} has gone ({error})", self.home.connect_origin());
+        self.no_line(error)?;
+        self.handle(Input::ServerGone(why))
     }
 
     /// Ends the program if the server never answered; otherwise says once what is wrong, and goes on.
     fn no_line(&mut self, source: socket::SocketError) -> Result<(), Error> {
         let origin = self.home.connect_origin().clone();
+        if matches!(source, socket::SocketError::Ended(_)) {
+            return Ok(()); // Another may have its place already; if not, the next try tells.
+        }
         if !self.was_joined {
             return Err(Error::Socket { origin, source });
         }

@@ -239,6 +239,9 @@ impl Visit {
     /// Ends the program if the server never answered; otherwise says once what is wrong, and goes on.
     fn no_line(&mut self, source: socket::SocketError) -> Result<(), Error> {
         let origin = self.home.connect_origin().clone();
+        if matches!(source, socket::SocketError::Ended(_)) {
+            return Ok(()); // Another may have its place already; if not, the next try tells.
+        }
         if !self.was_joined {
             return Err(Error::Socket { origin, source });
         }

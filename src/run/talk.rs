@@ -304,6 +304,9 @@ impl Talk {
     /// Ends the program where nobody waits for the conversation yet; elsewhere says once what is wrong, and goes on.
     fn no_line(&mut self, source: socket::SocketError) -> Result<(), Error> {
         let origin = self.home.connect_origin().clone();
+        if matches!(source, socket::SocketError::Ended(_)) {
+            return Ok(()); // Another may have its place already; if not, the next try tells.
+        }
         let passes = matches!(source, socket::SocketError::Restarts(_) | socket::SocketError::Busy(_));
         if !self.was_joined && self.is_new && !passes {
             return Err(Error::Socket { origin, source });

@@ -5,6 +5,7 @@
 
 mod acme;
 mod ca;
+mod call;
 mod find;
 mod log;
 mod room;

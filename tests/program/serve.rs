@@ -24,7 +24,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    fn start(home: &Home, flags: &[&str]) -> Self {
+    pub(crate) fn start(home: &Home, flags: &[&str]) -> Self {
         Self::start_under(&[], home, flags)
     }
 
