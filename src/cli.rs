@@ -275,7 +275,8 @@ pub struct Forget {
   twocan serve --port 9443    and on the others: twocan talk --server https://HOST:9443
   twocan serve --check        would it start?
 
-Each of these may stand in the config file, below [serve], under the same name; port and listen above it.")]
+Each of these may stand in the config file, below [serve], under the same name; port and listen above it. A relative path
+begins at the working directory here, and at the config file's folder there.")]
 pub struct Serve {
     /// Where it listens.
     #[command(flatten)]

@@ -145,7 +145,7 @@ impl Exit {
                 Self::hinting(Kind::Files, "put coturn's static-auth-secret there, alone on its line, with mode 600")
             }
             ServerError::Certificate { problem, .. } => Self::of_certificate(problem),
-            ServerError::Figures { .. } => {
+            ServerError::FiguresAtServer { .. } | ServerError::Figures { .. } => {
                 Self::hinting(Kind::Network, "choose another address or port with --metrics")
             }
             ServerError::Ended => Self::hinting(Kind::Internal, "start it again; the log says what went wrong"),
@@ -300,6 +300,8 @@ mod tests {
     fn server_and_network_have_a_code_of_their_own() {
         assert_means(ServerError::Ended, 1, "log");
         assert_means(ServerError::PortTaken { port: 1 }, 4, "--port");
+        let address = ([127, 0, 0, 1], 1).into();
+        assert_means(ServerError::FiguresAtServer { address }, 4, "--metrics");
         assert_means(ServerError::PortForbidden { port: 1 }, 4, "1023");
         assert_means(ServerError::NoSuchAddress { address: [1, 2, 3, 4].into() }, 4, "--listen");
         assert_means(socket(SocketError::Unreachable("x".into())), 4, "network");

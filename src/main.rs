@@ -24,7 +24,7 @@ use twocan::{
         room, talk,
     },
     screen::Face,
-    server::{self, DEFAULT_PORT},
+    server::{self, DEFAULT_PORT, Finding},
     socket,
 };
 
@@ -103,12 +103,13 @@ fn serve_options(serve: cli::Serve, common: &Common) -> Result<server::Options, 
     Ok(server::Options { settings, ..server_options(serve.host, &config, common)? })
 }
 
-/// Says line by line whether a server could start so; ends the program with code 1 if it could not.
+/// Says line by line whether a server could start so, and how well; ends the program with code 1 if it could not.
 fn check(options: Result<server::Options, Error>, out: &mut impl Write) -> Result<(), Error> {
     let mut is_good = true;
     for (what, outcome) in run::serve::check(options) {
         let lines = match outcome {
-            Ok(how) => format!("good  {what}: {how}\n"),
+            Ok(Finding::Good(how)) => format!("good  {what}: {how}\n"),
+            Ok(Finding::Doubtful(doubt)) => format!("warn  {what}: {}\n      hint: {}\n", doubt.message, doubt.hint),
             Err(error) => {
                 is_good = false;
                 let hint = Exit::of(&error).hint.map(|hint| format!("      hint: {hint}\n")).unwrap_or_default();

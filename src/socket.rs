@@ -202,6 +202,8 @@ fn of_certificate(why: &CertificateError) -> SocketError {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "its time has not begun",
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "it is for another name",
         CertificateError::Revoked => "it was revoked",
+        // What checks certificates has no type of its own for it here.
+        why if format!("{why:?}").contains("CaUsedAsEndEntity") => "it is an authority's own (CA:TRUE), not a server's",
         why => return SocketError::Certificate(format!("{why:?}")),
     };
     SocketError::Certificate(why.into())

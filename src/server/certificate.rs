@@ -22,6 +22,7 @@ use thiserror::Error;
 use super::{ServerError, settings::Tls};
 use acme::Acme;
 use files::Files;
+pub(super) use files::is_authority;
 use folder::Folder;
 use own::Own;
 
