@@ -1,5 +1,7 @@
 //! The command line: flags and their help.
 
+mod refusal;
+
 use std::{net::IpAddr, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -9,6 +11,7 @@ use crate::{
     ids::{PeerUid, RoomId},
     invite::Origin,
 };
+pub use refusal::Refusal;
 
 /// A standing line between two people.
 #[derive(Debug, Parser)]
@@ -215,8 +218,16 @@ pub enum Window {
     None,
 }
 
+/// The flags of [`Means`] that are for a call alone.
+const OF_A_CALL: [&str; 10] =
+    ["listen", "mic", "camera", "speaker", "window", "stun", "turn", "address", "relay_only", "unpaused"];
+
 /// What `twocan find` takes.
 #[derive(Debug, Args)]
+#[command(mut_args(|arg| match OF_A_CALL.contains(&arg.get_id().as_str()) {
+    true => arg.requires("call").help_heading("With --call"),
+    false => arg,
+}))]
 #[command(after_long_help = "Examples:
   twocan find anna --server https://HOST:8443    who is called anna, or something like it
   twocan find anna --call --server https://HOST  call her
@@ -229,7 +240,7 @@ pub struct Find {
     #[arg(long)]
     pub call: bool,
     /// Begin the call unpaused: what is said is heard as soon as it is connected
-    #[arg(long, requires = "call")]
+    #[arg(long)]
     pub unpaused: bool,
     /// Which server to ask, and for a call the rest.
     #[command(flatten)]
@@ -330,6 +341,23 @@ mod tests {
             let help = command.render_long_help().to_string();
             assert!(name == "devices" || help.contains("Example"), "{name}: {help}");
         }
+    }
+
+    #[test]
+    fn what_only_a_call_needs_is_refused_without_one() {
+        for flag in
+            ["--mic=none", "--listen=127.0.0.1", "--window=none", "--turn=turn:u@h", "--relay-only", "--unpaused"]
+        {
+            assert!(parse(&["find", "anna", flag]).is_err(), "{flag}");
+            assert!(parse(&["find", "anna", "--call", flag]).is_ok(), "{flag}");
+        }
+        for flag in ["--server=https://h", "--port=1", "--ca=f", "--json"] {
+            assert!(parse(&["find", "anna", flag]).is_ok(), "{flag}");
+        }
+        let mut command = Cli::command();
+        let help = command.find_subcommand_mut("find").unwrap().render_help().to_string();
+        let (always, with_call) = help.split_once("With --call:").unwrap();
+        assert!(always.contains("--ca ") && !always.contains("--mic") && with_call.contains("--mic"), "{help}");
     }
 
     #[test]

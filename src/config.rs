@@ -2,6 +2,7 @@
 
 mod ice;
 mod serve;
+mod wording;
 
 use std::{
     fs, io,
@@ -17,6 +18,7 @@ use thiserror::Error;
 pub use self::{
     ice::{IceError, Stun, Turn, turn_address},
     serve::{AllowedOrigin, NotASite, ServeSettings},
+    wording::plain,
 };
 use crate::invite::Origin;
 
@@ -147,6 +149,7 @@ fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         let line = before.matches('\n').count() + 1;
         // Only the message: the excerpt that the error can also show may hold a password.
         let message = error.message().lines().collect::<Vec<_>>().join(", ");
+        let message = wording::unknown_key(&message).unwrap_or_else(|| plain(&message));
         ConfigError::Line { path: path.to_owned(), line, message }
     })
 }
@@ -204,7 +207,7 @@ password = "hunter2"
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
         for (text, wanted) in [
-            ("\n\nprot = 1", "config.toml, line 3: unknown field `prot`"),
+            ("\n\nprot = 1", "config.toml, line 3: unknown key `prot`: did you mean `port`?"),
             ("port = \"x\"", "line 1: invalid type"),
             ("port = 99999", "line 1: invalid value"),
             ("\nserver = \"nonsense\"", "line 2: this is not a web address"),

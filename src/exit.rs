@@ -6,6 +6,7 @@ use crate::{
     bookmarks::{BookmarkError, NameError, Trouble},
     call::Ending,
     config::ConfigError,
+    media,
     run::Error,
     server::{CertificateProblem, ServerError},
     session::Failure,
@@ -96,6 +97,20 @@ impl Exit {
                 Self::hinting(Kind::Files, "--ca takes a PEM or DER file, such as what a twocan server gives at /ca")
             }
             Error::NoCall { why, .. } | Error::NotWaiting { why, .. } => Self::of_call(why),
+            Error::NobodyMeant => Self::hinting(Kind::Usage, "give a name or login, or the beginning of one"),
+            Error::OwnUid => Self::hinting(Kind::Usage, "take another name for yourself: --as NAME"),
+            Error::Choice(bad) => Self::hinting(
+                Kind::Usage,
+                match bad.kind {
+                    media::Kind::Microphone => {
+                        "part of a device's name, auto, none, test, or test:HZ with 20 to 8000 Hz"
+                    }
+                    media::Kind::Camera => {
+                        "part of a device's name, auto, none, test, or test:COLOUR: red, green, blue, white or black"
+                    }
+                    media::Kind::Speaker => "part of a device's name, auto, none, or test",
+                },
+            ),
             Error::Media(_) => Self::hinting(Kind::Media, "install GStreamer and its plug-ins; ./scripts/talk does so"),
             Error::Output(_) | Error::System(_) => Self { kind: Kind::Internal, hint: None },
         }

@@ -11,11 +11,11 @@ use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 use twocan::{
     bookmarks::Bookmarks,
-    cli::{self, Cli, Command, Common, Host},
+    cli::{self, Cli, Command, Common, Host, Refusal},
     config::{self, Config, Turn},
     conversation::Gate,
     exit::{self, Exit},
-    media::{self, Choice},
+    media::{self, Choice, Kind},
     rt,
     run::{
         self, Error, Means,
@@ -31,13 +31,32 @@ use twocan::{
 fn main() -> ExitCode {
     let started = rt::now();
     keep_one_heap();
-    match run(Cli::parse(), started) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    match run(cli, started) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if exit::is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let exit = Exit::of(&error);
             tell(&error.to_string(), exit.hint);
             exit.into()
+        }
+    }
+}
+
+/// Prints the help that was asked for, or says what is wrong with the flags.
+fn refuse(error: &clap::Error) -> ExitCode {
+    match Refusal::of(error) {
+        // Whoever does not read it has no need of it.
+        Refusal::Asked => {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        Refusal::Wrong { what, hint } => {
+            tell(&what, Some(&hint));
+            exit::Kind::Usage.code().into()
         }
     }
 }
@@ -128,8 +147,12 @@ fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<ta
 
 fn call_options(call: cli::Call, common: &Common, started: Instant) -> Result<call::Options, Error> {
     let gate = if call.unpaused { Gate::Open } else { Gate::Closed };
+    if call.uid.is_some() && call.uid == call.name {
+        return Err(Error::OwnUid);
+    }
     let who = match (call.uid, call.find, call.listed) {
         (Some(peer), ..) => Who::Peer(peer),
+        (_, Some(text), _) if text.trim().is_empty() => return Err(Error::NobodyMeant),
         (_, Some(text), _) => Who::Found(text),
         (.., Some(name)) => Who::Listed(name),
         (None, None, None) => Who::Anybody,
@@ -156,6 +179,9 @@ fn means(flags: cli::Means, common: &Common, started: Instant) -> Result<Means, 
 }
 
 fn find_somebody(find: cli::Find, common: &Common, out: &mut impl Write) -> Result<(), Error> {
+    if find.text.trim().is_empty() {
+        return Err(Error::NobodyMeant);
+    }
     let (config, means) = (settings(common)?, find.means);
     if let Some(authority) = means.media.ca.as_ref().or(config.ca.as_ref()) {
         socket::trust_also(authority)?;
@@ -178,9 +204,9 @@ fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, E
         socket::trust_also(authority)?;
     }
     Ok(media::Options {
-        microphone: choice(flags.mic.as_ref().or(config.microphone.as_ref())),
-        camera: choice(flags.camera.as_ref().or(config.camera.as_ref())),
-        speaker: choice(flags.speaker.as_ref().or(config.speaker.as_ref())),
+        microphone: choice(Kind::Microphone, flags.mic.as_ref().or(config.microphone.as_ref()))?,
+        camera: choice(Kind::Camera, flags.camera.as_ref().or(config.camera.as_ref()))?,
+        speaker: choice(Kind::Speaker, flags.speaker.as_ref().or(config.speaker.as_ref()))?,
         window: match flags.window {
             cli::Window::Auto => Choice::Auto,
             cli::Window::Test => Choice::Test(None),
@@ -194,8 +220,8 @@ fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, E
     })
 }
 
-fn choice(text: Option<&String>) -> Choice {
-    text.and_then(|text| text.parse().ok()).unwrap_or_default()
+fn choice(kind: Kind, text: Option<&String>) -> Result<Choice, Error> {
+    Ok(text.map(|text| Choice::of(kind, text)).transpose()?.unwrap_or_default())
 }
 
 fn server_options(host: Host, config: &Config, common: &Common) -> Result<server::Options, Error> {

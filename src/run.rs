@@ -19,7 +19,7 @@ use crate::{
     bookmarks::{BookmarkError, NameError},
     config::{ConfigError, IceError},
     invite::{LinkError, Origin},
-    media::{self, Media, MediaError},
+    media::{self, BadChoice, Media, MediaError},
     rt,
     run::serve::SettingsError,
     screen::{self, Face},
@@ -74,6 +74,12 @@ pub enum Error {
         /// Where.
         origin: Origin,
     },
+    /// A search for nothing.
+    #[error("there is nobody to be found by an empty text")]
+    NobodyMeant,
+    /// Both sides of a call would go by the same name.
+    #[error("you cannot call yourself: both sides would go by the same name")]
+    OwnUid,
     /// Nobody is there to be asked, and no `--yes`.
     #[error("forgetting deletes the keys, and nobody is there to confirm it")]
     NotConfirmed,
@@ -131,6 +137,9 @@ pub enum Error {
         /// Why.
         why: Failure,
     },
+    /// A test device that there is none of was asked for.
+    #[error(transparent)]
+    Choice(#[from] BadChoice),
     /// There can be no media at all.
     #[error(transparent)]
     Media(#[from] MediaError),

@@ -19,6 +19,7 @@ use super::{
     gate,
     peer::Peer,
     probe::Flag,
+    relay::Need,
 };
 use crate::{
     call::{Connection, MediaCommand, MediaEvent},
@@ -161,6 +162,7 @@ impl Drop for LastWord {
 struct Worker {
     options: Options,
     offered: OfferedServers,
+    need: Need,
     ends: Ends,
     gate: gate::Handle,
     events: Sender<Event>,
@@ -175,8 +177,8 @@ struct Worker {
 impl Worker {
     fn new(options: Options, gate: gate::Handle, events: Sender<Event>) -> Result<Self, MediaError> {
         let (ends, inventory) = begin(&options, &events)?;
-        let offered = OfferedServers::default();
-        let mut worker = Self { options, offered, ends, gate, events, prepared: None, current: None, next: None };
+        let (offered, need) = (OfferedServers::default(), Need::of(&options));
+        let mut worker = Self { options, offered, need, ends, gate, events, prepared: None, current: None, next: None };
         worker.prepare()?;
         let _ = worker.events.try_send(Event::Ready(inventory));
         Ok(worker)
@@ -262,6 +264,7 @@ impl Worker {
 
     /// The first ones are made known to the peer that is prepared; those it has cannot be taken from it again.
     fn use_servers(&mut self, servers: OfferedServers) {
+        self.need.answered(&servers, &self.events);
         if servers != self.offered {
             let are_first = self.offered == OfferedServers::default();
             self.offered = servers;

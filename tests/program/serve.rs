@@ -342,7 +342,12 @@ fn what_does_not_go_together_is_told_before_anything_starts() {
     let config = home.write("config.toml", "[serve]\nkey = \"k.pem\"\n");
     assert_fails(&home.run(&["serve", "--config", &config]), 3, "needs its key", "[serve]");
     let config = home.write("config.toml", "[serve]\nmax-conections = 1\n");
-    assert_fails(&home.run(&["serve", "--config", &config]), 3, "unknown field `max-conections`", "README");
+    assert_fails(
+        &home.run(&["serve", "--config", &config]),
+        3,
+        "unknown key `max-conections`: did you mean `max-connections`?",
+        "README",
+    );
 }
 
 /// The README's `toml` blocks, and the unit's own words.
