@@ -8,6 +8,7 @@ mod home;
 mod ice;
 pub mod room;
 pub mod serve;
+mod station;
 pub mod talk;
 mod tell;
 
@@ -19,8 +20,7 @@ use crate::{
     bookmarks::{BookmarkError, NameError},
     config::{ConfigError, IceError},
     invite::{LinkError, Origin},
-    media::{self, BadChoice, Media, MediaError},
-    rt,
+    media::{self, BadChoice, MediaError},
     run::serve::SettingsError,
     screen::{self, Face},
     server::{self, ServerError},
@@ -28,12 +28,6 @@ use crate::{
     socket::{AuthorityError, SocketError},
 };
 
-/// How long devices may take to close when the program ends: 3 s.
-const CLOSE_LIMIT: Duration = Duration::from_secs(3);
-/// How long GStreamer may take to start before the program can end: 30 s; on a busy machine it takes 4.
-const START_LIMIT: Duration = Duration::from_secs(30);
-/// Events of the media that wait to be looked at: 4096, some 30 s of everything they tell; more are lost.
-const MEDIA_BACKLOG: usize = 4096;
 /// Lines of the server that wait to be looked at: 16; then it is not read from.
 const SOCKET_BACKLOG: usize = 16;
 
@@ -149,24 +143,6 @@ pub enum Error {
     /// The terminal, a thread or a clock failed.
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
-}
-
-/// Lets go of the media.
-///
-/// A device that hangs in closing must not keep the program: the system takes it back. What has only begun to start is
-/// waited for longer: libraries that clean up at the program's end would crash it.
-async fn close(media: Option<Media>) {
-    let has_started = media.as_ref().is_none_or(Media::has_started);
-    let limit = if has_started { CLOSE_LIMIT } else { START_LIMIT };
-    let _ = rt::timeout(limit, rt::blocking(move || drop(media))).await;
-}
-
-/// The next change of the network; none once there is nobody who would tell.
-async fn next_change(changes: Option<&rt::Receiver<()>>) -> Option<()> {
-    match changes {
-        Some(changes) => changes.recv().await.ok(),
-        None => std::future::pending().await,
-    }
 }
 
 fn notice(message: String) -> screen::Event {

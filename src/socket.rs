@@ -77,6 +77,23 @@ pub enum SocketError {
     Untrusted,
 }
 
+impl SocketError {
+    /// Whether a person need know of it; one that a server has ended may be followed at once by one to its successor.
+    pub fn is_trouble(&self) -> bool {
+        !matches!(self, Self::Ended(_))
+    }
+
+    /// When the server is back, if it says so.
+    pub fn back_in(&self) -> Option<BackIn> {
+        match self {
+            Self::Restarts(back_in) | Self::Busy(back_in) => Some(*back_in),
+            Self::Unreachable(_) | Self::NotRendezvous(_) | Self::Ended(_) | Self::Certificate(_) | Self::Untrusted => {
+                None
+            }
+        }
+    }
+}
+
 /// A connection in the making, or made; dropping it says goodbye.
 #[derive(Debug)]
 pub struct Socket {

@@ -2,19 +2,22 @@
 
 mod way;
 
-use futures_util::{FutureExt, pin_mut, select_biased};
-
-use super::{Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, notice, random_id, tell, unix_now};
+use super::{
+    Error, Means,
+    home::Home,
+    notice,
+    station::{Station, Wake},
+    tell,
+};
 use crate::{
     call::Phase,
-    conversation::{Gate, Switch, Track},
+    conversation::{Gate, LineState, Switch, Track},
     ids::PeerUid,
-    media::{self, Far, Media, MediaError},
-    rendezvous::Resume,
+    media::{self, Far, Media},
     rt,
     screen::{self, Command, Screen},
     session::{Event, Input, Output},
-    socket::{self, Socket},
+    socket::{self, SocketError},
 };
 use way::Way;
 
@@ -53,7 +56,7 @@ impl Who {
 pub async fn call(options: Options) -> Result<(), Error> {
     let mut caller = Caller::begin(options)?;
     let result = caller.run().await;
-    caller.end().await;
+    caller.station.close().await;
     result
 }
 
@@ -62,32 +65,10 @@ struct Caller {
     /// What the one goes by who is called, or who waits.
     name: String,
     waits: bool,
-    gate: Gate,
     muted: tell::Muted,
-    home: Home,
-    screen: Screen,
-    media: Option<Media>,
-    media_events: rt::Receiver<media::Event>,
-    socket: Option<Socket>,
-    /// The one that was left last, which may still be saying goodbye.
-    left: Option<Socket>,
-    sockets: u64,
-    resume: Resume,
-    socket_sender: rt::Sender<(u64, socket::Event)>,
-    socket_events: rt::Receiver<(u64, socket::Event)>,
+    station: Station,
     is_far_here: bool,
-    was_joined: bool,
-    outage_told: bool,
     is_over: bool,
-}
-
-/// What the loop wakes up for.
-enum Wake {
-    Command(Option<Command>),
-    Media(media::Event),
-    Socket(u64, socket::Event),
-    Deadline,
-    Terminated,
 }
 
 impl Caller {
@@ -97,97 +78,50 @@ impl Caller {
         let screen = Screen::open(face, started)?;
         let waits = who.waits();
         let (way, name) = Way::to(who, name, gate)?;
-        let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
-        let media = Media::start(media::Options { far: Far::Stock, ..media }, media_sender)?;
-        ice::keep_asking(&home, &media);
-        let (socket_sender, socket_events) = rt::channel(SOCKET_BACKLOG);
-        let mut caller = Self {
-            way,
-            name,
-            waits,
-            gate,
-            muted: tell::Muted::default(),
-            home,
-            screen,
-            media: Some(media),
-            media_events,
-            socket: None,
-            left: None,
-            sockets: 0,
-            resume: Resume::from_bits(random_id()?),
-            socket_sender,
-            socket_events,
-            is_far_here: false,
-            was_joined: false,
-            outage_told: false,
-            is_over: false,
-        };
+        let media = media::Options { far: Far::Stock, ..media };
+        let station = Station::new(home, screen, |events| Media::start(media, events))?;
+        let muted = tell::Muted::default();
+        let mut caller = Self { way, name, waits, muted, station, is_far_here: false, is_over: false };
         caller.introduce();
         caller.handle(Input::Start)?;
         Ok(caller)
     }
 
     fn introduce(&mut self) {
-        let name = self.name.clone();
-        let unix_ms = unix_now().as_secs_f64() * 1000.0;
-        let started =
-            screen::Event::Started { version: env!("CARGO_PKG_VERSION").into(), unix_ms, conversation: None, name };
-        let server = screen::Event::Server { url: self.home.page().to_string(), embedded: self.home.is_here() };
-        let waiting = self.waits.then(|| screen::Event::Waiting { uid: self.name.clone() });
-        let told = [started, server, screen::Event::Unsealed].into_iter().chain(waiting);
-        told.for_each(|event| self.screen.show(&event));
+        self.station.introduce(None, self.name.clone());
+        self.show(&screen::Event::Unsealed);
+        if self.waits {
+            self.show(&screen::Event::Waiting { uid: self.name.clone() });
+        }
     }
 
     async fn run(&mut self) -> Result<(), Error> {
-        let terminated = rt::terminated()?.fuse();
-        pin_mut!(terminated);
         while !self.is_over {
-            let wake = {
-                let command = self.screen.command().fuse();
-                let media = self.media_events.recv().fuse();
-                let socket = self.socket_events.recv().fuse();
-                let timer = rt::sleep_until(self.way.deadline()).fuse();
-                pin_mut!(command, media, socket, timer);
-                // The user first: nothing that others say, however much, keeps this side from pausing or ending.
-                select_biased! {
-                    () = terminated => Wake::Terminated,
-                    command = command => Wake::Command(command),
-                    media = media => Wake::Media(media.unwrap_or(media::Event::Unusable(MediaError::Gone))),
-                    socket = socket => socket.map_or(Wake::Deadline, |(number, event)| Wake::Socket(number, event)),
-                    () = timer => Wake::Deadline,
-                }
-            };
-            self.wake(wake)?;
+            match self.station.wake(self.way.deadline()).await? {
+                Wake::Command(command) => self.command(command)?,
+                Wake::Call(connection, event) => self.handle(Input::Media(connection, event))?,
+                Wake::Media(event) => tell::media(event).iter().for_each(|event| self.show(event)),
+                Wake::Socket(event) => self.socket_event(event)?,
+                // Apps of other makes know of no way to move a call.
+                Wake::Network => {}
+                Wake::Deadline => self.handle(Input::Deadline)?,
+            }
         }
         Ok(())
-    }
-
-    fn wake(&mut self, wake: Wake) -> Result<(), Error> {
-        match wake {
-            Wake::Command(Some(command)) => self.command(command),
-            Wake::Command(None) | Wake::Terminated => self.command(Command::Quit),
-            Wake::Media(event) => self.media_event(event),
-            Wake::Socket(number, event) if self.socket.as_ref().is_some_and(|socket| socket.number == number) => {
-                self.socket_event(event)
-            }
-            Wake::Socket(..) => Ok(()),
-            Wake::Deadline => self.handle(Input::Deadline),
-        }
     }
 
     fn command(&mut self, command: Command) -> Result<(), Error> {
         match command {
             Command::Pause => self.handle(Input::Gate(Gate::Closed)),
             Command::Unpause => self.handle(Input::Gate(Gate::Open)),
-            Command::Toggle if self.gate == Gate::Open => self.handle(Input::Gate(Gate::Closed)),
+            Command::Toggle if self.station.gate() == Gate::Open => self.handle(Input::Gate(Gate::Closed)),
             Command::Toggle => self.handle(Input::Gate(Gate::Open)),
             Command::Mute { on } => self.switch(Track::Microphone, if on { Switch::Off } else { Switch::On }),
             Command::Camera { on } => self.switch(Track::Camera, if on { Switch::On } else { Switch::Off }),
             Command::HangUp => self.handle(Input::HangUp),
             Command::TakeOver => Ok(()),
             Command::Volume { percent } => {
-                self.media.iter().for_each(|media| media.set_volume(percent));
-                self.screen.show(&screen::Event::Volume { percent });
+                self.station.set_volume(percent);
                 Ok(())
             }
             Command::Quit => {
@@ -199,27 +133,10 @@ impl Caller {
     }
 
     fn switch(&mut self, track: Track, switch: Switch) -> Result<(), Error> {
-        self.media.iter().for_each(|media| media.switch(track, switch));
-        self.screen.show(&self.muted.note(track, switch));
+        self.station.switch(track, switch);
+        let told = self.muted.note(track, switch);
+        self.show(&told);
         Ok(())
-    }
-
-    fn media_event(&mut self, event: media::Event) -> Result<(), Error> {
-        match event {
-            media::Event::Call(connection, event) => self.handle(Input::Media(connection, event)),
-            media::Event::Unusable(error) => Err(error.into()),
-            media::Event::Ready(_)
-            | media::Event::Level { .. }
-            | media::Event::Tone(_)
-            | media::Event::Picture(_)
-            | media::Event::Notice(_)
-            | media::Event::Heard(..)
-            | media::Event::Seen(..)
-            | media::Event::Tones(_) => {
-                tell::media(event).iter().for_each(|event| self.screen.show(event));
-                Ok(())
-            }
-        }
     }
 
     fn socket_event(&mut self, event: socket::Event) -> Result<(), Error> {
@@ -227,37 +144,22 @@ impl Caller {
             socket::Event::Open => self.handle(Input::SocketOpen),
             socket::Event::Line(line) => self.handle(Input::Line(line)),
             socket::Event::Closed(error) => {
-                self.socket = None;
-                match error {
-                    Some(error) => self.server_gone(error),
-                    None => self.handle(Input::SocketClosed),
-                }
+                let why = error.as_ref().map(|error| self.station.gone(error));
+                error.filter(SocketError::is_trouble).map_or(Ok(()), |error| self.no_line(error))?;
+                self.handle(why.map_or(Input::SocketClosed, Input::ServerGone))
             }
         }
     }
 
-    fn server_gone(&mut self, error: socket::SocketError) -> Result<(), Error> {
-        if let socket::SocketError::Restarts(back_in) = error {
-            self.handle(Input::ServerStops(back_in))?;
-        }
-        let why = format!("the server {} has gone ({error})", self.home.connect_origin());
-        self.no_line(error)?;
-        self.handle(Input::ServerGone(why))
-    }
-
     /// Ends the program if the server never answered; otherwise says once what is wrong, and goes on.
-    fn no_line(&mut self, source: socket::SocketError) -> Result<(), Error> {
-        let origin = self.home.connect_origin().clone();
-        if matches!(source, socket::SocketError::Ended(_)) {
-            return Ok(()); // Another may have its place already; if not, the next try tells.
+    fn no_line(&mut self, error: SocketError) -> Result<(), Error> {
+        if !self.station.was_joined() {
+            return Err(self.station.unusable(error));
         }
-        if !self.was_joined {
-            return Err(Error::Socket { origin, source });
+        if self.waits {
+            self.station.tell_outage(&error);
         }
-        if self.waits && !std::mem::replace(&mut self.outage_told, true) {
-            self.screen.show(&notice(format!("{origin}: {source}; trying again")));
-        }
-        Ok(())
+        error.back_in().map_or(Ok(()), |back_in| self.handle(Input::ServerStops(back_in)))
     }
 
     fn handle(&mut self, input: Input) -> Result<(), Error> {
@@ -270,16 +172,14 @@ impl Caller {
 
     fn carry_out(&mut self, output: Output) -> Result<(), Error> {
         match output {
-            Output::Connect => self.connect(),
-            Output::Disconnect => self.left = self.socket.take(),
-            Output::Send(line) => self.socket.iter().for_each(|socket| socket.send(line.clone())),
-            Output::Media(connection, command) => {
-                self.media.iter().for_each(|media| media.call(connection.clone(), command.clone()));
+            Output::Connect => {
+                let way = &self.way;
+                self.station.connect(|origin, resume, number, events| way.connect(origin, resume, number, events));
             }
-            Output::Gate(gate) => {
-                self.gate = gate;
-                self.media.iter().for_each(|media| media.set_gate(gate));
-            }
+            Output::Disconnect => self.station.disconnect(),
+            Output::Send(line) => self.station.send(line),
+            Output::Media(connection, command) => self.station.call(connection, command),
+            Output::Gate(gate) => self.station.set_gate(gate),
             Output::Event(event) => self.tell(event),
             Output::Over(None) => self.is_over = true,
             Output::Over(Some(why)) => {
@@ -290,18 +190,11 @@ impl Caller {
         Ok(())
     }
 
-    fn connect(&mut self) {
-        self.home.revive().into_iter().for_each(|said| self.screen.show(&notice(said)));
-        self.sockets += 1;
-        let (origin, events) = (self.home.connect_origin(), self.socket_sender.clone());
-        self.socket = Some(self.way.connect(origin, &self.resume, self.sockets, events));
-    }
-
     fn tell(&mut self, event: Event) {
         let shown = match event {
             Event::Line(state) => {
-                if state == crate::conversation::LineState::Joined {
-                    (self.was_joined, self.outage_told) = (true, false);
+                if state == LineState::Joined {
+                    self.station.joined();
                 }
                 tell::line(state)
             }
@@ -311,21 +204,15 @@ impl Caller {
             Event::Call(phase, ending) => {
                 let here = phase != Phase::Idle;
                 if std::mem::replace(&mut self.is_far_here, here) != here {
-                    self.screen.show(&screen::Event::Far { here });
+                    self.show(&screen::Event::Far { here });
                 }
                 tell::call(phase, ending)
             }
         };
-        self.screen.show(&shown);
+        self.show(&shown);
     }
 
-    /// Lets go of everything.
-    async fn end(mut self) {
-        let media = self.media.take();
-        for socket in [self.left.take(), self.socket.take()].into_iter().flatten() {
-            socket.close().await;
-        }
-        super::close(media).await;
-        self.screen.show(&screen::Event::Ended);
+    fn show(&mut self, event: &screen::Event) {
+        self.station.screen.show(event);
     }
 }

@@ -4,11 +4,12 @@ mod opening;
 
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, pin_mut, select_biased};
-
 use super::{
-    Error, MEDIA_BACKLOG, Means, SOCKET_BACKLOG, home::Home, ice, next_change, notice, random_bytes, random_id, tell,
-    unix_now,
+    Error, Means,
+    home::Home,
+    notice, random_bytes,
+    station::{Station, Wake, understood},
+    tell, unix_now,
 };
 use crate::{
     bookmarks::{Bookmark, Bookmarks, Claim},
@@ -16,14 +17,12 @@ use crate::{
     conversation::{Conversation, Event, Gate, Input, LineState, Output, Setup, Switch},
     ids::InstanceId,
     invite::{Invite, Origin},
-    media::{self, Media, MediaError},
-    network,
+    media::{self, Inventory, Media},
     pairing::{PairingKey, SpentCode},
-    rendezvous::{Resume, ServerLine},
     rt,
     screen::{self, Command, Screen},
     seal::{self, PublicKey, SecretKey, Trust},
-    socket::{self, Socket},
+    socket::{self, Socket, SocketError},
 };
 
 /// How long a code stays good: 24 hours.
@@ -83,36 +82,12 @@ struct Talk {
     code: Option<Invite>,
     /// The server to be remembered once it has proved good; `None` is one of its own.
     server: Option<Origin>,
-    home: Home,
-    screen: Screen,
-    media: Option<Media>,
-    media_events: rt::Receiver<media::Event>,
-    /// None once there is nobody who would tell.
-    network_changes: Option<rt::Receiver<()>>,
-    _network: network::Watch,
-    socket: Option<Socket>,
-    sockets: u64,
-    resume: Resume,
-    socket_sender: rt::Sender<(u64, socket::Event)>,
-    socket_events: rt::Receiver<(u64, socket::Event)>,
+    station: Station,
     is_new: bool,
-    was_joined: bool,
-    outage_told: bool,
-    gate: Gate,
     phase: Phase,
     talked: bool,
     quit_by: Option<Instant>,
     muted: tell::Muted,
-}
-
-/// What the loop wakes up for.
-enum Wake {
-    Command(Option<Command>),
-    Media(media::Event),
-    Socket(u64, socket::Event),
-    Network(Option<()>),
-    Deadline,
-    Terminated,
 }
 
 impl Talk {
@@ -139,12 +114,7 @@ impl Talk {
             seed: u64::from_ne_bytes(random_bytes()?),
             resolver: seal::resolver,
         });
-        let (media_sender, media_events) = rt::channel(MEDIA_BACKLOG);
-        let media = Media::start(media, media_sender)?;
-        ice::keep_asking(&home, &media);
-        let (socket_sender, socket_events) = rt::channel(SOCKET_BACKLOG);
-        // One that waits stands for all that came meanwhile.
-        let (network_sender, network_changes) = rt::channel(1);
+        let station = Station::new(home, screen, |events| Media::start(media, events))?;
         let mut talk = Self {
             bookmarks,
             bookmark,
@@ -153,100 +123,46 @@ impl Talk {
             conversation,
             code,
             server,
-            home,
-            screen,
-            media: Some(media),
-            media_events,
-            network_changes: Some(network_changes),
-            _network: network::watch(network_sender),
-            socket: None,
-            sockets: 0,
-            resume: Resume::from_bits(random_id()?),
-            socket_sender,
-            socket_events,
+            station,
             is_new,
-            was_joined: false,
-            outage_told: false,
-            gate: Gate::Closed,
             phase: Phase::Idle,
             talked: false,
             quit_by: None,
             muted: tell::Muted::default(),
         };
-        talk.introduce();
-        notices.into_iter().for_each(|message| talk.screen.show(&notice(message)));
+        talk.station.introduce(Some(talk.bookmark.id.clone()), talk.bookmark.name.to_string());
+        notices.into_iter().for_each(|message| talk.show(&notice(message)));
         talk.handle(Input::Start)?;
         Ok(talk)
     }
 
-    fn introduce(&mut self) {
-        self.screen.show(&screen::Event::Started {
-            version: env!("CARGO_PKG_VERSION").into(),
-            unix_ms: unix_now().as_secs_f64() * 1000.0,
-            conversation: Some(self.bookmark.id.clone()),
-            name: self.bookmark.name.to_string(),
-        });
-        self.screen.show(&screen::Event::Server { url: self.home.page().to_string(), embedded: self.home.is_here() });
-    }
-
     async fn run(&mut self) -> Result<(), Error> {
-        let terminated = rt::terminated()?.fuse();
-        pin_mut!(terminated);
         while !self.is_done() {
             let deadline = [self.conversation.deadline(), self.quit_by].into_iter().flatten().min();
-            let wake = {
-                let command = next_command(&mut self.screen, self.quit_by).fuse();
-                let media = self.media_events.recv().fuse();
-                let socket = self.socket_events.recv().fuse();
-                let network = next_change(self.network_changes.as_ref()).fuse();
-                let timer = rt::sleep_until(deadline).fuse();
-                pin_mut!(command, media, socket, network, timer);
-                // The user first: nothing that others say, however much, keeps this side from pausing or ending.
-                select_biased! {
-                    () = terminated => Wake::Terminated,
-                    command = command => Wake::Command(command),
-                    media = media => Wake::Media(media.unwrap_or(media::Event::Unusable(MediaError::Gone))),
-                    socket = socket => socket.map_or(Wake::Deadline, |(number, event)| Wake::Socket(number, event)),
-                    changed = network => Wake::Network(changed),
-                    () = timer => Wake::Deadline,
-                }
-            };
-            self.wake(wake)?;
+            match self.station.wake(deadline).await? {
+                Wake::Command(command) => self.command(command)?,
+                Wake::Call(connection, event) => self.handle(Input::Media(connection, event))?,
+                Wake::Media(event) => self.media_event(event)?,
+                Wake::Socket(event) => self.socket_event(event)?,
+                Wake::Network => self.handle(Input::NetworkChanged)?,
+                Wake::Deadline => self.handle(Input::Deadline)?,
+            }
         }
         Ok(())
-    }
-
-    fn wake(&mut self, wake: Wake) -> Result<(), Error> {
-        match wake {
-            Wake::Command(Some(command)) => self.command(command),
-            Wake::Command(None) | Wake::Terminated => self.command(Command::Quit),
-            Wake::Media(event) => self.media_event(event),
-            Wake::Socket(number, event) if self.socket.as_ref().is_some_and(|socket| socket.number == number) => {
-                self.socket_event(event)
-            }
-            Wake::Socket(..) => Ok(()),
-            Wake::Network(Some(())) => self.handle(Input::NetworkChanged),
-            Wake::Network(None) => {
-                self.network_changes = None;
-                Ok(())
-            }
-            Wake::Deadline => self.handle(Input::Deadline),
-        }
     }
 
     fn command(&mut self, command: Command) -> Result<(), Error> {
         match command {
             Command::Pause => self.handle(Input::Pause),
             Command::Unpause => self.handle(Input::Unpause),
-            Command::Toggle if self.gate == Gate::Open => self.handle(Input::Pause),
+            Command::Toggle if self.station.gate() == Gate::Open => self.handle(Input::Pause),
             Command::Toggle => self.handle(Input::Unpause),
             Command::Mute { on } => self.handle(Input::Microphone(if on { Switch::Off } else { Switch::On })),
             Command::Camera { on } => self.handle(Input::Camera(if on { Switch::On } else { Switch::Off })),
             Command::HangUp => self.handle(Input::HangUp),
             Command::TakeOver => self.handle(Input::TakeOver),
             Command::Volume { percent } => {
-                self.media.iter().for_each(|media| media.set_volume(percent));
-                self.screen.show(&screen::Event::Volume { percent });
+                self.station.set_volume(percent);
                 Ok(())
             }
             Command::Quit => {
@@ -257,64 +173,32 @@ impl Talk {
     }
 
     fn media_event(&mut self, event: media::Event) -> Result<(), Error> {
-        match event {
-            media::Event::Call(connection, event) => self.handle(Input::Media(connection, event)),
-            media::Event::Unusable(error) => Err(error.into()),
-            media::Event::Ready(ref inventory) => {
-                let (microphone, camera) = (inventory.microphone.is_some(), inventory.camera.is_some());
-                tell::media(event).iter().for_each(|event| self.screen.show(event));
-                self.handle(Input::Equipped { microphone, camera })
-            }
-            media::Event::Level { .. }
-            | media::Event::Tone(_)
-            | media::Event::Picture(_)
-            | media::Event::Notice(_)
-            | media::Event::Heard(..)
-            | media::Event::Seen(..)
-            | media::Event::Tones(_) => {
-                tell::media(event).iter().for_each(|event| self.screen.show(event));
-                Ok(())
-            }
+        if let media::Event::Ready(Inventory { microphone, camera, .. }) = &event {
+            self.handle(Input::Equipped { microphone: microphone.is_some(), camera: camera.is_some() })?;
         }
+        tell::media(event).iter().for_each(|event| self.show(event));
+        Ok(())
     }
 
     fn socket_event(&mut self, event: socket::Event) -> Result<(), Error> {
         match event {
             socket::Event::Open => self.handle(Input::SocketOpen),
-            socket::Event::Line(line) => match line.parse::<ServerLine>() {
-                Ok(line) => self.handle(Input::Line(line)),
-                Err(error) => {
-                    tracing::debug!(%error, "the server says what nobody understands");
-                    Ok(())
-                }
-            },
+            socket::Event::Line(line) => understood(&line).map_or(Ok(()), |line| self.handle(Input::Line(line))),
             socket::Event::Closed(error) => {
-                self.socket = None;
-                if let Some(error) = error {
-                    if let socket::SocketError::Restarts(back_in) | socket::SocketError::Busy(back_in) = error {
-                        self.handle(Input::ServerStops(back_in))?;
-                    }
-                    self.no_line(error)?;
-                }
+                error.filter(SocketError::is_trouble).map_or(Ok(()), |error| self.no_line(error))?;
                 self.handle(Input::SocketClosed)
             }
         }
     }
 
     /// Ends the program where nobody waits for the conversation yet; elsewhere says once what is wrong, and goes on.
-    fn no_line(&mut self, source: socket::SocketError) -> Result<(), Error> {
-        let origin = self.home.connect_origin().clone();
-        if matches!(source, socket::SocketError::Ended(_)) {
-            return Ok(()); // Another may have its place already; if not, the next try tells.
+    fn no_line(&mut self, error: SocketError) -> Result<(), Error> {
+        let back_in = error.back_in();
+        if !self.station.was_joined() && self.is_new && back_in.is_none() {
+            return Err(self.station.unusable(error));
         }
-        let passes = matches!(source, socket::SocketError::Restarts(_) | socket::SocketError::Busy(_));
-        if !self.was_joined && self.is_new && !passes {
-            return Err(Error::Socket { origin, source });
-        }
-        if !std::mem::replace(&mut self.outage_told, true) {
-            self.screen.show(&notice(format!("{origin}: {source}; trying again")));
-        }
-        Ok(())
+        self.station.tell_outage(&error);
+        back_in.map_or(Ok(()), |back_in| self.handle(Input::ServerStops(back_in)))
     }
 
     fn handle(&mut self, input: Input) -> Result<(), Error> {
@@ -327,14 +211,12 @@ impl Talk {
 
     fn carry_out(&mut self, output: Output) -> Result<(), Error> {
         match output {
-            Output::Connect => self.connect(),
-            Output::Disconnect => self.socket = None,
-            Output::Send(line) => self.socket.iter().for_each(|socket| socket.send(line.to_string())),
-            Output::Media(connection, command) => {
-                self.media.iter().for_each(|media| media.call(connection.clone(), command.clone()));
-            }
-            Output::Gate(gate) => self.set_gate(gate),
-            Output::Track(track, switch) => self.media.iter().for_each(|media| media.switch(track, switch)),
+            Output::Connect => self.station.connect(Socket::connect),
+            Output::Disconnect => self.station.disconnect(),
+            Output::Send(line) => self.station.send(line.to_string()),
+            Output::Media(connection, command) => self.station.call(connection, command),
+            Output::Gate(gate) => self.station.set_gate(gate),
+            Output::Track(track, switch) => self.station.switch(track, switch),
             Output::Learned(key) => self.store(move |bookmark| bookmark.far_key = Some(key)),
             Output::Remember { far, key, spent } => self.remember(far, key, spent),
             Output::ForgetKey => self.code = None,
@@ -345,18 +227,6 @@ impl Talk {
             Output::Event(event) => self.tell(event),
         }
         Ok(())
-    }
-
-    fn connect(&mut self) {
-        self.home.revive().into_iter().for_each(|said| self.screen.show(&notice(said)));
-        self.sockets += 1;
-        let (origin, events) = (self.home.connect_origin(), self.socket_sender.clone());
-        self.socket = Some(Socket::connect(origin, &self.resume, self.sockets, events));
-    }
-
-    fn set_gate(&mut self, gate: Gate) {
-        self.gate = gate;
-        self.media.iter().for_each(|media| media.set_gate(gate));
     }
 
     fn remember(&mut self, far: InstanceId, key: PublicKey, spent: Option<SpentCode>) {
@@ -389,14 +259,13 @@ impl Talk {
                 self.bookmark = bookmark;
                 self.unstored.clear();
             }
-            Err(error) => self.screen.show(&notice(format!("not stored: {error}; it is tried again"))),
+            Err(error) => self.show(&notice(format!("not stored: {error}; it is tried again"))),
         }
     }
 
     fn tell(&mut self, event: Event) {
         if event == Event::Line(LineState::Joined) {
-            self.outage_told = false;
-            self.was_joined = true;
+            self.station.joined();
             self.remember_server();
         }
         if let Event::Call(phase, _) = &event {
@@ -406,9 +275,8 @@ impl Talk {
                 self.note_talk();
             }
         }
-        if let Some(event) = tell::conversation(event, self.code.as_ref(), &self.home, &mut self.muted) {
-            self.screen.show(&event);
-        }
+        let told = tell::conversation(event, self.code.as_ref(), &self.station.home, &mut self.muted);
+        told.iter().for_each(|event| self.show(event));
     }
 
     fn note_talk(&mut self) {
@@ -428,13 +296,13 @@ impl Talk {
         if !self.unstored.is_empty() {
             self.store_what_is_left();
         }
-        let media = self.media.take();
-        if let Some(socket) = self.socket.take() {
-            socket.close().await;
-        }
-        super::close(media).await;
-        self.screen.show(&screen::Event::Ended);
-        self.was_joined
+        let was_joined = self.station.was_joined();
+        self.station.close().await;
+        was_joined
+    }
+
+    fn show(&mut self, event: &screen::Event) {
+        self.station.screen.show(event);
     }
 }
 
@@ -450,11 +318,6 @@ fn trust(bookmark: &Bookmark, origin: Origin) -> Result<(Trust, Option<Invite>),
             (Trust::Owner { code }, Some(invite))
         }
     })
-}
-
-/// What the user wants, until that is to quit: a terminal that is gone would say so for ever.
-async fn next_command(screen: &mut Screen, quit_by: Option<Instant>) -> Option<Command> {
-    if quit_by.is_some() { std::future::pending().await } else { screen.command().await }
 }
 
 fn unix_seconds() -> u64 {
