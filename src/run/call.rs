@@ -91,7 +91,9 @@ impl Caller {
         self.station.introduce(None, self.name.clone());
         self.show(&screen::Event::Unsealed);
         if self.waits {
-            self.show(&screen::Event::Waiting { uid: self.name.clone() });
+            let (uid, server) = (self.name.clone(), self.station.home.link_origin());
+            let command = self.way.command_for(&uid, &server);
+            self.show(&screen::Event::Waiting { uid, command });
         }
     }
 

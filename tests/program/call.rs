@@ -16,6 +16,8 @@ fn a_call_that_ends_with_its_server_names_the_server_and_who_hung_up_is_no_failu
     let service = Service::start(&homes[0], &["--idle-ping", "600"]);
     let server = format!("http://localhost:{}", service.port);
     let mut waiting = side(&homes[1], &server, &["--as", "bob"]);
+    let command = format!("twocan call bob --server {server}");
+    waiting.wait("waiting", json!({ "uid": "bob", "command": command }));
     waiting.wait("line", json!({ "state": "joined" }));
     let call = |waiting: &mut Line| {
         let mut calling = side(&homes[2], &server, &["bob"]);
@@ -34,4 +36,18 @@ fn a_call_that_ends_with_its_server_names_the_server_and_who_hung_up_is_no_failu
     let told = said.lines().next().unwrap_or_default();
     assert!(told.contains("the call with bob: ") && told.contains(&format!("the server {server} has gone")), "{said}");
     assert!(said.lines().nth(1).is_some_and(|line| line.starts_with("hint: ")), "{said}");
+}
+
+#[test]
+fn that_there_is_no_relay_is_told_where_nothing_else_may_be_used() {
+    let home = Home::new();
+    let service = Service::start(&home, &[]);
+    let server = format!("http://localhost:{}", service.port);
+    for place in [&["--listen", "127.0.0.1", "--port", "0"][..], &["--server", &server]] {
+        let media = ["--mic", "none", "--camera", "none", "--speaker", "none", "--window", "none", "--relay-only"];
+        let mut line = Line::run(&home, "call", &[place, &media].concat());
+        line.wait_for("that there is no relay", |event| {
+            event["event"] == "notice" && event["message"].as_str().is_some_and(|said| said.contains("--relay-only"))
+        });
+    }
 }

@@ -278,7 +278,7 @@ fn assert_doubts(ran: &Ran, what: &str, message: &str, hint: &str) {
 }
 
 /// A certificate that signs itself, of an authority or of a server, and its key: their files.
-fn certificate(home: &Home, is_authority: bool) -> (String, String) {
+pub(crate) fn certificate(home: &Home, is_authority: bool) -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     if is_authority {
