@@ -2,9 +2,9 @@
 
 mod refusal;
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::{
     config::{ServeSettings, Stun},
@@ -24,6 +24,31 @@ pub struct Cli {
     /// Where files are, and how much is logged.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// Commands, and what of [`Common`] does nothing there: it is taken, as everywhere, but help does not offer it.
+const IDLE: [(&str, &[&str]); 4] = [
+    ("list", &["config", "verbose"]),
+    ("rename", &["config", "verbose"]),
+    ("forget", &["config", "verbose"]),
+    ("devices", &["state", "config", "verbose"]),
+];
+
+impl Cli {
+    /// What is asked for on this command line.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&Self::flags().try_get_matches_from(arguments)?)
+    }
+
+    /// All flags, each where it does something.
+    fn flags() -> clap::Command {
+        let mut all = Self::command();
+        all.build(); // Only then has each command those that are for all.
+        IDLE.into_iter().fold(all, |all, (command, idle)| {
+            let hidden = |flag: clap::Arg| if idle.contains(&flag.get_id().as_str()) { flag.hide(true) } else { flag };
+            all.mut_subcommand(command, |command| command.mut_args(hidden))
+        })
+    }
 }
 
 /// What every command takes.
@@ -316,8 +341,6 @@ pub enum Log {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn talk(arguments: &[&str]) -> Box<Talk> {
@@ -326,7 +349,7 @@ mod tests {
     }
 
     fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from([&["twocan"], arguments].concat())
+        Cli::read([&["twocan"], arguments].concat().into_iter().map(OsString::from))
     }
 
     #[test]
@@ -340,6 +363,20 @@ mod tests {
             let name = command.get_name().to_owned();
             let help = command.render_long_help().to_string();
             assert!(name == "devices" || help.contains("Example"), "{name}: {help}");
+        }
+    }
+
+    #[test]
+    fn help_offers_no_flag_that_does_nothing_and_it_is_taken_all_the_same() {
+        for (command, idle) in IDLE {
+            let help = parse(&[command, "--help"]).unwrap_err().to_string();
+            for flag in ["state", "config", "verbose"] {
+                assert_eq!(help.contains(&format!("--{flag}")), !idle.contains(&flag), "{command} --{flag}: {help}");
+            }
+        }
+        for arguments in [&["devices", "-v"][..], &["-v", "--config", "c", "list"], &["--state", "s", "devices"]] {
+            let common = parse(arguments).unwrap().common;
+            assert!(common.verbose == 1 || common.state.is_some(), "{arguments:?}");
         }
     }
 
