@@ -1,9 +1,11 @@
-// The names things go by: conversations, instances, peers, calls. What these functions return is well-formed.
+// The names things go by: conversations, instances, peers, rooms, calls. What these functions return is well-formed.
 
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
 /** Letters in a conversation or instance id: 128 bits in base32 without padding. */
 const ID_LETTERS = 26;
+/** The longest name of a room, in bytes. */
+const NAME_LIMIT = 256;
 
 /** The id in `text`, in its one spelling; null if it is none. */
 export function parseId(text) {
@@ -11,6 +13,12 @@ export function parseId(text) {
   const id = text.toLowerCase();
   // The 26 letters hold two bits more than the id: they must be clear, so that every id has one spelling.
   return /^[a-z2-7]{25}[aeimquy4]$/.test(id) && /^[A-Za-z2-7]+$/.test(text) ? id : null;
+}
+
+/** The name of a room in `text`: one word of 1 to 256 bytes, but not `session`; null if it is none. */
+export function parseRoom(text) {
+  const isWord = typeof text === "string" && /^[^\s\p{Cc}]+$/u.test(text) && text !== "session";
+  return isWord && new TextEncoder().encode(text).length <= NAME_LIMIT ? text : null;
 }
 
 /** The id of a call in `text`; null if it is none. */

@@ -1,35 +1,24 @@
 // Wires the page: the address, what is kept, the conversation, the socket, the media, the view.
 
 import { arrive } from "./arrival.js";
-import { Capture } from "./capture.js";
 import { Conversation } from "./conversation.js";
-import { IceServers } from "./ice.js";
 import { newId } from "./ids.js";
 import { bookmark } from "./invite.js";
 import { KeysUnavailable, loadKeys, makeKeys, saveKeys } from "./keys.js";
-import { Meters } from "./meter.js";
+import { Media } from "./media.js";
 import { watchNetwork } from "./network.js";
 import { CODE_LIMIT, newKey } from "./pairing.js";
-import { Peer, makeCertificate } from "./peer.js";
+import { makeCertificate } from "./peer.js";
 import { emptyPicture, pictureOf } from "./picture.js";
 import { Channel } from "./seal.js";
-import { Silence } from "./silence.js";
 import { Socket, socketUrl } from "./socket.js";
 import * as store from "./store.js";
 import { takeConversation } from "./tabs.js";
-import { draw, drawLevel, listen, play, setSound } from "./view.js";
-import { deviceWords, endingWords, notKept, soundWords, suspicionWords, turnRefused } from "./words.js";
+import { draw, listen } from "./view.js";
+import { endingWords, notKept, soundWords, suspicionWords } from "./words.js";
 
-/** How often levels are drawn while something is open, in milliseconds. */
-const LEVEL_EVERY = 50;
 /** How often the wait for the server is counted down. */
 const COUNT_EVERY = 500;
-
-/**
- * How long a pause is filled with silence, in milliseconds. A far side forgets after 2 s what time it was when nothing
- * came any more, so that only who unpauses in the 2 s after this is heard late; nothing at all is sent in a long pause.
- */
-const SILENCE_FOR = 30_000;
 
 const now = () => performance.now();
 
@@ -38,20 +27,12 @@ class Page {
     this.place = place;
     this.notice = null;
     this.name = store.asName(place.name);
-    /** The connection that sends and plays, and the one that is to take its place. */
-    this.peer = null;
-    this.next = null;
-    this.farTracks = { audio: null, video: null };
-    this.meters = new Meters();
-    this.meterOf = { own: null, far: null };
-    this.silence = new Silence();
-    this.ice = new IceServers();
-    this.capture = new Capture({
-      changed: (kind, track) => this.captured(kind, track),
-      failed: (kind, error) => {
-        this.handle({ type: "equipped", kind, on: false });
-        this.warn(deviceWords(kind, error));
-      },
+    this.media = new Media({
+      handle: (input) => this.handle(input),
+      warn: (text) => this.warn(text),
+      changed: () => this.draw(),
+      captured: () => this.unblock(),
+      refused: () => this.soundRefused(),
     });
     this.timer = null;
   }
@@ -68,7 +49,7 @@ class Page {
     if (far) pairing = { kind: "paired", far };
     else if (farOfCode) pairing = { kind: "accepting", far: farOfCode };
     const camera = this.place.camera ?? true;
-    this.capture.setCamera(camera);
+    this.media.capture.setCamera(camera);
     this.conversation = new Conversation({ convo, me, pairing, alone, camera });
     this.channel = new Channel({ me, convo, keys, trust: this.trust(), told: (told) => this.handle({ type: "channel", told }) });
     this.socket = new Socket(socketUrl(location.href), {
@@ -79,8 +60,8 @@ class Page {
     this.watch();
     this.handle({ type: alone ? "wake" : "letGo" });
     if (alone && far) this.resume();
-    this.ice.current();
-    this.certificate = await makeCertificate();
+    this.media.ice.current();
+    this.media.certificate = await makeCertificate();
   }
 
   /** This side's keys; null, and the obstacle noted, if they cannot be had. */
@@ -130,7 +111,7 @@ class Page {
     document.addEventListener("visibilitychange", () => document.hidden || this.handle({ type: "wake" }));
     addEventListener("pagehide", () => this.leave());
     for (const kind of ["click", "keydown"]) addEventListener(kind, () => this.unblock());
-    navigator.mediaDevices?.addEventListener("devicechange", () => this.capture.refill());
+    navigator.mediaDevices?.addEventListener("devicechange", () => this.media.capture.refill());
   }
 
   /** Back out of the history, as it was left: it begins anew, paused. */
@@ -160,7 +141,7 @@ class Page {
     // The next call makes the end of the last one old news.
     if (this.notice?.isEnding && this.conversation.phase !== "idle") this.notice = null;
     this.countDown();
-    this.playSound();
+    this.media.setFarSpeaks(this.conversation.farProps?.paused === "false");
     this.draw();
   }
 
@@ -179,9 +160,9 @@ class Page {
       channel: () => this.toChannel(output.input),
       learned: () => this.learned(output.key),
       remember: () => this.remember(output),
-      media: () => this.connect(output),
+      media: () => this.media.connect(output),
       openGate: () => this.openGate(),
-      closeGate: () => this.closeGate(),
+      closeGate: () => this.media.closeGate(),
       forgetKey: () => this.forgetKey(),
       ended: () => this.ended(output.reason),
       sealed: () => this.notice?.isOverWhenMet && this.warn(null),
@@ -236,129 +217,17 @@ class Page {
     }
   }
 
+  openGate() {
+    this.warn(null);
+    this.media.openGate();
+  }
+
   forgetKey() {
     store.eraseCode(this.place.convo);
     this.place.key = null;
   }
 
-  // ── media ──
-
-  connect({ connection, command, ...fields }) {
-    const peer = [this.peer, this.next].find((peer) => peer?.is(connection));
-    const commands = {
-      offer: () => this.newPeer(connection).offer(),
-      answer: () => this.newPeer(connection).answer(fields.sdp),
-      takeAnswer: () => peer?.acceptAnswer(fields.sdp),
-      addCandidate: () => peer?.addCandidate(fields),
-      sendData: () => peer?.send(fields.text),
-      close: () => peer && this.closePeer(peer),
-    };
-    commands[command]();
-  }
-
-  /** A connection beside the one that the call has, if it has one. */
-  newPeer(connection) {
-    const peer = new Peer({
-      connection,
-      certificate: this.certificate,
-      ice: this.ice,
-      tell: (event) => this.handle({ type: "media", connection, event }),
-      received: (kind, track) => this.received(peer, kind, track),
-      refused: () => this.warn(turnRefused),
-    });
-    if (this.peer && connection.generation > 0) this.next = peer;
-    else this.usePeer(peer);
-    for (const kind of ["audio", "video"]) if (this.capture.tracks[kind]) peer.use(kind, this.capture.tracks[kind]);
-    return peer;
-  }
-
-  /** From now on what comes by `peer` is shown and played; null: nothing is. */
-  usePeer(peer) {
-    this.peer = peer;
-    for (const kind of ["audio", "video"]) this.show(kind, peer?.farTracks[kind] ?? null);
-  }
-
-  closePeer(peer) {
-    peer.close();
-    if (peer === this.next) {
-      this.next = null;
-      return;
-    }
-    this.usePeer(this.next);
-    this.next = null;
-    if (this.peer) return;
-    clearTimeout(this.fading);
-    this.silence.stop();
-  }
-
-  openGate() {
-    this.warn(null);
-    this.meters.start();
-    this.capture.open();
-    this.meter("far", this.farTracks.audio);
-    this.levels ??= setInterval(() => this.drawLevels(), LEVEL_EVERY);
-  }
-
-  closeGate() {
-    this.capture.close();
-    this.meter("far", null);
-    clearInterval(this.levels);
-    this.levels = null;
-    this.meters.stop();
-  }
-
-  captured(kind, track) {
-    if (track) this.unblock();
-    if (kind === "audio") this.meter("own", track);
-    else play("own-video", track);
-    if (track) this.handle({ type: "equipped", kind, on: true });
-    else this.draw();
-    return kind === "audio" ? this.sendSound(track) : this.send(kind, track);
-  }
-
-  /** Sends `track` on every connection. */
-  send(kind, track) {
-    return Promise.all([this.peer, this.next].map((peer) => peer?.use(kind, track)));
-  }
-
-  /** Sends the microphone's track, or silence when there is none, and after a while nothing. */
-  async sendSound(track) {
-    clearTimeout(this.fading);
-    if (!this.peer) return;
-    const sound = track ?? this.silence.track;
-    if (!track) {
-      this.silence.start();
-      this.fading = setTimeout(() => this.sendNothing(), SILENCE_FOR);
-    }
-    await this.send("audio", sound);
-    if (track && this.capture.tracks.audio === track) this.silence.stop();
-  }
-
-  sendNothing() {
-    this.send("audio", null);
-    this.silence.stop();
-  }
-
-  received(peer, kind, track) {
-    peer.farTracks[kind] = track;
-    if (peer === this.peer) this.show(kind, track);
-  }
-
-  show(kind, track) {
-    if (this.farTracks[kind] === track) return;
-    this.farTracks[kind] = track;
-    play(`far-${kind}`, track);
-    if (kind === "audio" && !this.conversation.paused) this.meter("far", track);
-    this.playSound();
-    this.draw();
-  }
-
-  /** Nothing is played while both are paused; while only this side is, the far side's sound is kept up with, unheard. */
-  playSound() {
-    const heard = !this.conversation.paused;
-    const speaks = this.conversation.farProps?.paused === "false";
-    setSound({ heard, played: this.farTracks.audio !== null && (heard || speaks) }, () => this.soundRefused());
-  }
+  // ── what the browser lets sound ──
 
   /** After a reload a browser lets nothing sound before there is a click, or a microphone is open. */
   soundRefused() {
@@ -369,20 +238,9 @@ class Page {
   }
 
   unblock() {
-    if (!this.conversation.paused) this.meters.start();
     if (this.notice?.isRefusal) this.notice = this.notice.before;
-    this.playSound();
+    this.media.unblock();
     this.draw();
-  }
-
-  meter(side, track) {
-    this.meterOf[side]?.close();
-    this.meterOf[side] = track ? this.meters.meter(track) : null;
-    if (!track) drawLevel(side, -Infinity);
-  }
-
-  drawLevels() {
-    for (const [side, meter] of Object.entries(this.meterOf)) if (meter) drawLevel(side, meter.level());
   }
 
   // ── the person ──
@@ -393,10 +251,10 @@ class Page {
       case "toggle":
         return this.handle({ type: this.conversation.paused ? "unpause" : "pause" });
       case "mute":
-        this.capture.setMuted(on);
+        this.media.capture.setMuted(on);
         return this.handle({ type, on });
       case "camera":
-        this.capture.setCamera(on);
+        this.media.capture.setCamera(on);
         this.handle({ type, on });
         return this.keep();
       case "hangUp":
@@ -434,12 +292,12 @@ class Page {
   }
 
   picture() {
-    const { conversation, place, name, notice, capture, farTracks } = this;
+    const { conversation, place, name, notice } = this;
     if (!conversation) {
       const kept = store.listConversations().filter(({ convo }) => convo !== place.convo);
       return emptyPicture({ obstacle: place.obstacle, name, kept });
     }
-    const pictures = { own: capture.tracks.video !== null, far: farTracks.video !== null };
+    const { pictures } = this.media;
     return pictureOf({ conversation, now: now(), address: location.href, place, name, notice, pictures });
   }
 }

@@ -5,7 +5,7 @@ const element = (id) => document.getElementById(id);
 /** What counts as silence, in dBFS. */
 const SILENCE = -60;
 
-const MEMBERS = { up: "", leaving: "left", connecting: "connecting …", apart: "not connected" };
+const MEMBERS = { up: "", leaving: "lost its line", connecting: "connecting …", apart: "not connected" };
 
 /** The one line that says how things stand. */
 export function stateOf(model) {
@@ -30,9 +30,22 @@ function talkOf({ paused, muted, isFull, counts, members, own }) {
   return muted ? "Your microphone is muted." : "You are live.";
 }
 
-function peopleOf({ talking, waiting }) {
-  const people = talking === 1 ? "Only you" : `${talking} people`;
+/** As many as there are tiles; who waits for a place sees none but its own. */
+function peopleOf({ isFull, counts: { talking, waiting }, members }) {
+  const count = isFull ? talking : 1 + members.length;
+  const people = count === 1 ? "Only you" : `${count} people`;
   return waiting === 0 ? people : `${people}, ${waiting} waiting`;
+}
+
+/** What there is to see where the address names no room; `likely` is what may have been meant, or null. */
+export function drawNoRoom(likely) {
+  set(document.body.dataset, { line: "none" });
+  attribute(element("notice"), "data-kind", "obstacle");
+  set(element("notice"), { hidden: false });
+  text("notice-text", "This address names no room. Write one short word behind “room=” in it, such as “room=tea”.");
+  set(element("dismiss"), { hidden: true });
+  if (likely === null) return;
+  set(element("likely"), { hidden: false, href: `?room=${encodeURIComponent(likely)}`, textContent: `Enter “${likely}”` });
 }
 
 export class RoomView {
@@ -53,8 +66,8 @@ export class RoomView {
     // What was clicked with a pointer does not keep the space bar.
     document.addEventListener("click", ({ detail, target }) => detail > 0 && target.closest("button")?.blur());
     this.own.element.classList.add("own");
-    this.own.who.textContent = "You";
     element("tiles").append(this.own.element);
+    for (const id of ["copy", "tiles", "controls"]) set(element(id), { hidden: false });
   }
 
   draw(model) {
@@ -64,7 +77,7 @@ export class RoomView {
     set(document.body.dataset, { members: `${counts.talking}`, waiting: `${counts.waiting}` });
     set(document, { title: `${paused ? "" : "● "}${room} · twocan` });
     text("room-name", room);
-    text("people", peopleOf(counts));
+    text("people", peopleOf(model));
     text("state", stateOf(model));
     set(element("notice"), { hidden: notice === null });
     text("notice-text", notice ?? "");
@@ -78,7 +91,7 @@ export class RoomView {
     this.drawTiles(model);
   }
 
-  drawTiles({ members, paused, muted, own }) {
+  drawTiles({ uid: ownUid, members, paused, muted, own }) {
     const wanted = new Set(members.map(({ uid }) => uid));
     for (const [uid, { element }] of this.tiles) {
       if (wanted.has(uid)) continue;
@@ -90,6 +103,7 @@ export class RoomView {
       set(tile.how, { textContent: MEMBERS[how] });
       set(tile.element.dataset, { state: how });
     }
+    set(this.own.who, { textContent: `You are ${ownUid}`, title: `Others see you as Guest ${ownUid}` });
     set(this.own.how, { textContent: paused ? "paused" : own.sound ? (muted ? "muted" : "live") : "no sound" });
     set(this.own.element.dataset, { state: paused ? "paused" : "up" });
     attribute(element("tiles"), "data-count", `${1 + this.tiles.size}`);

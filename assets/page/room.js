@@ -2,11 +2,12 @@
 
 import { Capture } from "./capture.js";
 import { IceServers } from "./ice.js";
+import { parseRoom } from "./ids.js";
 import { Meters } from "./meter.js";
 import { watchNetwork } from "./network.js";
 import { Peer, makeCertificate } from "./peer.js";
 import { Roster, isOn } from "./roster.js";
-import { RoomView } from "./room-view.js";
+import { RoomView, drawNoRoom } from "./room-view.js";
 import { Silence } from "./silence.js";
 import { Socket, forgetResume, socketUrl } from "./socket.js";
 import { takeConversation } from "./tabs.js";
@@ -23,9 +24,9 @@ const UID = "room-uid";
 
 const now = () => performance.now();
 
-/** A number, as some peers read nothing else. */
+/** A number, as some peers read nothing else; six digits are soon said, and one that is taken is drawn anew. */
 function number() {
-  return `${1 + (crypto.getRandomValues(new Uint32Array(1))[0] % 999_999_999)}`;
+  return `${100_000 + (crypto.getRandomValues(new Uint32Array(1))[0] % 900_000)}`;
 }
 
 /** What this tab goes by, for as long as it is there; a copy of a tab that is still open draws anew. */
@@ -259,7 +260,8 @@ class RoomPage {
     const shown = [...roster.members.values()].filter(hasTile);
     const members = shown.map((member) => ({ uid: member.uid, how: howIs(member, line) }));
     const own = { sound: this.capture.tracks.audio !== null, picture: this.capture.tracks.video !== null };
-    this.view.draw({ room, paused, muted, camera, notice, line, isFull, complaint, counts, members, own });
+    const { uid } = roster;
+    this.view.draw({ room, uid, paused, muted, camera, notice, line, isFull, complaint, counts, members, own });
   }
 }
 
@@ -270,5 +272,7 @@ function howIs({ up, next, isHere, isAhead, retryAt }, line) {
   return isAhead || line.kind !== "joined" ? "apart" : "connecting";
 }
 
-const room = new URLSearchParams(location.search).get("room") ?? "";
-new RoomPage(room, await ownUid()).start();
+const asked = new URLSearchParams(location.search).get("room") ?? "";
+const room = parseRoom(asked);
+if (room === null) drawNoRoom(parseRoom(asked.trim().replace(/[\s\p{Cc}]+/gu, "-")));
+else new RoomPage(room, await ownUid()).start();

@@ -79,6 +79,7 @@ export function draw(model) {
 }
 
 function drawCode({ link, kept }) {
+  show("card", link !== null);
   if (link !== null && element("code-link").value !== link) {
     element("code-link").value = link;
     drawQr(element("qr"), encode(link));

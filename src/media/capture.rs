@@ -13,8 +13,11 @@ use super::{
 
 /// Sound between the device and the codec.
 pub(super) const RAW_SOUND: &str = "audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved";
-/// Pictures between the camera and the codec.
-const RAW_PICTURE: &str = "video/x-raw,width=640,height=480,framerate=30/1,pixel-aspect-ratio=1/1";
+/// Pictures between the camera and the codec: as often as the camera makes them, 30 times a second if it can.
+const RAW_PICTURE: &str = "video/x-raw,width=640,height=480,pixel-aspect-ratio=1/1,framerate=30/1;\
+    video/x-raw,width=640,height=480,pixel-aspect-ratio=1/1";
+/// How close pictures may follow each other: at 25 ms a camera of 30 a second loses none, and one of 60 every other.
+const PICTURES_APART: gst::ClockTime = gst::ClockTime::from_mseconds(25);
 
 /// One chain that ends at an encoder.
 #[derive(Debug)]
@@ -54,7 +57,7 @@ impl Chain {
         Ok(Self { source, encoder, tail: Some(tail) })
     }
 
-    /// VP8 from the camera, 640×480 at 30 frames a second; passes once connected, while the gate is open.
+    /// VP8 from the camera, 640×480 at 30 frames a second or fewer; passes once connected, while the gate is open.
     pub(super) fn picture(
         pipeline: &gst::Pipeline,
         from: Option<&Origin>,
@@ -66,6 +69,8 @@ impl Chain {
             .property("cpu-used", 8_i32)
             .property("threads", 1_i32)
             .property("target-bitrate", 1_000_000_i32)
+            // The clock of RTP, whatever a camera says of its rate.
+            .property("timebase", gst::Fraction::new(1, 90_000))
             .property("keyframe-max-dist", 3000_i32)
             .property("lag-in-frames", 0_i32)
             .property_from_str("end-usage", "cbr")
@@ -79,11 +84,12 @@ impl Chain {
             .property("max-size-time", 0_u64)
             .property("max-size-bytes", 0_u32)
             .build()?;
+        // Not by `videorate`: opened anew, it fills in all the time since the start with the last picture it had.
+        probe::thin_out(&pad(&newest, "sink")?, PICTURES_APART);
         let chain = [
             newest,
             element("videoconvert").build()?,
             element("videoscale").build()?,
-            element("videorate").property("drop-only", false).property("skip-to-first", true).build()?,
             filter(RAW_PICTURE)?,
             encoder.clone(),
         ];
@@ -187,4 +193,87 @@ pub(super) fn filter(caps: &str) -> Result<gst::Element, MediaError> {
 
 pub(super) fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, MediaError> {
     element.static_pad(name).ok_or_else(|| MediaError::Setup(format!("{} has no pad \"{name}\"", element.name())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, time::Duration};
+
+    use super::*;
+
+    /// A pipeline with the picture's chain, from a test source, for ever open to what comes.
+    fn picture() -> (gst::Pipeline, Chain) {
+        gst::init().expect("GStreamer");
+        let pipeline = gst::Pipeline::new();
+        let set = Flag::default();
+        set.set(true);
+        let passes = Passes { open: set.clone(), microphone: set.clone(), camera: set.clone() };
+        let chain = Chain::picture(&pipeline, Some(&Origin::Picture(None)), &passes, &set).expect("a chain");
+        let end = element("fakesink").property("sync", false).property("async", false).build().expect("a sink");
+        pipeline.add(&end).expect("in the pipeline");
+        chain.encoder.link(&end).expect("linked");
+        pipeline.set_state(gst::State::Playing).expect("playing");
+        (pipeline, chain)
+    }
+
+    /// The times of the pictures that come to the encoder.
+    fn watch(chain: &Chain) -> mpsc::Receiver<Option<gst::ClockTime>> {
+        let (tell, told) = mpsc::channel();
+        let before = pad(&chain.encoder, "sink").expect("a pad").peer().expect("linked");
+        before.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            let _ = tell.send(info.buffer().and_then(|buffer| buffer.pts()));
+            gst::PadProbeReturn::Ok
+        });
+        told
+    }
+
+    #[test]
+    fn a_camera_that_is_opened_again_gives_pictures_of_now_and_none_for_the_time_between() {
+        let (pipeline, chain) = picture();
+        let pictures = watch(&chain);
+        for _ in 0..3 {
+            let opened = pipeline.current_running_time().expect("a time");
+            chain.open(&pipeline).expect("open");
+            let mut older = 0;
+            for _ in 0..10 {
+                let time = pictures.recv_timeout(Duration::from_secs(10)).expect("a picture").expect("with its time");
+                older += usize::from(time < opened);
+            }
+            assert!(older <= 1, "{older} of ten are from before, but at most one was still under way");
+            chain.shut();
+            pictures.try_iter().for_each(drop);
+        }
+        pipeline.set_state(gst::State::Null).expect("closed");
+    }
+
+    /// How many of 60 pictures of this rate are encoded.
+    fn encoded(rate: &str) -> usize {
+        gst::init().expect("GStreamer");
+        let description = format!(
+            "videotestsrc num-buffers=60 ! video/x-raw,width=64,height=48,framerate={rate} ! identity name=first \
+             ! videoscale ! capsfilter caps=\"{RAW_PICTURE}\" ! vp8enc deadline=1 timebase=1/90000 name=last ! fakesink"
+        );
+        let pipeline = gst::parse::launch(&description).expect(&description).downcast::<gst::Pipeline>().expect("one");
+        let end = |name: &str, side: &str| pad(&pipeline.by_name(name).expect(name), side).expect(side);
+        probe::thin_out(&end("first", "sink"), PICTURES_APART);
+        let (tell, told) = mpsc::channel();
+        end("last", "src").add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            let _ = tell.send(());
+            gst::PadProbeReturn::Ok
+        });
+        pipeline.set_state(gst::State::Playing).expect("playing");
+        let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+        let over = pipeline.bus().expect("a bus").timed_pop_filtered(gst::ClockTime::from_seconds(30), &ends);
+        pipeline.set_state(gst::State::Null).expect("closed");
+        assert_eq!(over.expect("an end").type_(), gst::MessageType::Eos, "{rate}");
+        told.try_iter().count()
+    }
+
+    #[test]
+    fn cameras_of_any_rate_fit_and_no_picture_is_made_up() {
+        for (rate, pictures) in [("15/1", 60), ("25/1", 60), ("30/1", 60), ("60/1", 30)] {
+            assert_eq!(encoded(rate), pictures, "{rate}");
+        }
+        assert!(encoded("0/1") > 0, "a camera that does not say");
+    }
 }

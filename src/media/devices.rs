@@ -255,7 +255,7 @@ fn window(choice: &Choice, notices: &mut Vec<String>) -> Option<(Origin, String)
             let there = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
             let display = there("DISPLAY") || there("WAYLAND_DISPLAY");
             if !display {
-                notices.push("no display: pictures of the other side are not shown".into());
+                notices.push("no display: nobody else's picture is shown".into());
             }
             display.then(|| (Origin::Window, "window".into()))
         }

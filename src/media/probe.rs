@@ -119,7 +119,20 @@ pub(super) fn pass_sound_while(pad: &gst::Pad, passes: Passes, connected: Flag) 
     tail
 }
 
-/// Drops at `pad` what is left over from before a pause.
+/// Drops at `pad` what comes sooner than `apart` after what has passed.
+pub(super) fn thin_out(pad: &gst::Pad, apart: gst::ClockTime) {
+    let next = AtomicU64::new(0);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let Some(time) = info.buffer().and_then(|buffer| buffer.pts()) else { return gst::PadProbeReturn::Ok };
+        if time.nseconds() < next.load(Ordering::Relaxed) {
+            return swallow(info);
+        }
+        next.store((time + apart).nseconds(), Ordering::Relaxed);
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Drops at `pad` what is left over from before a pause, and what has no time.
 pub(super) fn drop_stale(pad: &gst::Pad) {
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         if info.buffer().is_some_and(|buffer| is_stale(pad, buffer)) { swallow(info) } else { gst::PadProbeReturn::Ok }
@@ -133,7 +146,7 @@ fn is_stale(pad: &gst::Pad, buffer: &gst::BufferRef) -> bool {
         let segment = segment.segment().downcast_ref::<gst::ClockTime>()?.clone();
         Some(now.saturating_sub(segment.to_running_time(buffer.pts()?)?))
     };
-    age().is_some_and(|age| age > STALE)
+    age().is_none_or(|age| age > STALE)
 }
 
 /// Takes a buffer or event out of the stream as if it had arrived: upstream must not stop for it.

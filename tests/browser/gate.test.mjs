@@ -139,8 +139,8 @@ test("a muted microphone and a camera that is off are not heard and not seen", l
   native.tell("camera", { on: true });
   await tab.takesIn(NATIVE);
   const from = native.cursor;
-  await tab.page.click("#mute");
-  await tab.page.click("#camera");
+  await tab.press("#mute");
+  await tab.press("#camera");
   await native.wait("far_props", ({ audiosend, videosend }) => !audiosend && !videosend, { from });
   await native.silent();
 });

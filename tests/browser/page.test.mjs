@@ -184,7 +184,8 @@ test("both sides show the same four words when they are asked for, also by keybo
   const from = native.cursor;
   await tab.reload();
   const again = await native.wait("sealed", () => true, { from });
-  await tab.meets();
+  const known = (list, words) => list.textContent === words && list.closest("details").checkVisibility();
+  await eventually("the words of the new session", () => tab.page.$eval("#safety-words", known, again.words));
   await tab.page.click("#sealed summary");
   assert.equal(await shown(), again.words);
   assert.notEqual(again.words, words);
@@ -203,6 +204,29 @@ for (const viewport of [undefined, PHONE]) {
     assert.deepEqual(await place(), before);
   });
 }
+
+test("the large button stays where it is and in sight on a small phone, whatever is said above it", limit, async (t) => {
+  const scene = new Scene(t, chrome);
+  const viewport = { ...PHONE, height: 568 };
+  const { one, server } = await pageAndPage(scene, { tab: { viewport } });
+  const place = () => one.page.$eval("#unpause", (button) => button.getBoundingClientRect().toJSON());
+  const before = await place();
+  assert.ok(before.bottom <= viewport.height, `${before.bottom}`);
+  await server.kill();
+  await notice(one, /server does not answer/);
+  assert.deepEqual(await place(), before);
+});
+
+test("a browser that does not know a conversation offers those it keeps, and nothing else", limit, async (t) => {
+  const scene = new Scene(t, chrome);
+  const { one, server } = await pageAndPage(scene);
+  const stranger = await one.machine.tab("stranger", `${server.origin}/?convoId=aebagbafaydqqcikbmga2dqpca`);
+  await notice(stranger, /does not know this conversation/);
+  const [obstacle, kept] = await stranger.page.$$eval("#notice, #kept", (all) => all.map((node) => node.getBoundingClientRect().toJSON()));
+  assert.ok(kept.height > 0 && kept.top >= obstacle.bottom, JSON.stringify([obstacle, kept]));
+  assert.equal(await stranger.page.$eval("#card", (card) => card.checkVisibility()), false);
+  assert.equal((await stranger.page.$$("#kept a")).length, 1);
+});
 
 test("nothing is wider than a small phone, whatever the page shows", limit, async (t) => {
   const scene = new Scene(t, chrome);

@@ -16,10 +16,10 @@ const limit = { timeout: 120_000 };
 const PAUSE_LIMIT = 600;
 /** How soon an unpause in a connected call has to be heard: ten times what is expected. */
 const UNPAUSE_LIMIT = 600;
-/** How deep Chromium's jitter buffer may be after many pauses, in milliseconds. */
+/** How deep Chromium's jitter buffer may be after many pauses, in milliseconds, where it was not that deep before. */
 const JITTER_LIMIT = 60;
-/** How long Chromium may take to forget what a busy machine added, in milliseconds: it gives back some 15 a second. */
-const SETTLED = 45_000;
+/** How long Chromium may take to forget what a busy moment added, in milliseconds. */
+const SETTLED = 15_000;
 const ROUNDS = 10;
 /** How long each of them lasts, in milliseconds: a jitter buffer that learns from pauses learns from this. */
 const PAUSE = 1000;
@@ -101,15 +101,17 @@ for (const { name, pair, pick } of [
   test(`ten rounds of ${name} leave Chromium's jitter buffer short`, limit, async (t) => {
     const [side, tab] = pick(await pair(new Scene(t, chrome)));
     await talk(side, tab);
-    const depths = [];
+    // As deep as before any pause is good enough: so much the machine is busy with other things.
+    const depths = [await jitterBuffer(tab)];
+    const deepest = Math.max(JITTER_LIMIT, depths[0]);
     const took = await rounds(side, tab, async (round) => {
       if (round % 3 === 0) depths.push(await jitterBuffer(tab));
     });
     // What a busy machine adds goes again; what a pause taught the buffer would stay.
-    const settled = async () => last(depths) < JITTER_LIMIT || depths.push(await jitterBuffer(tab)) === 0;
-    await eventually(`a jitter buffer under ${JITTER_LIMIT} ms`, settled, { within: SETTLED }).catch(() => {});
+    const settled = async () => last(depths) < deepest || depths.push(await jitterBuffer(tab)) === 0;
+    await eventually(`a jitter buffer under ${deepest} ms`, settled, { within: SETTLED }).catch(() => {});
     t.diagnostic(`jitter buffer ${figures(depths)} ms, unpause to sound ${figures(took)} ms`);
-    assert.ok(last(depths) < JITTER_LIMIT, `${figures(depths)} ms`);
+    assert.ok(last(depths) < deepest, `${figures(depths)} ms`);
     assert.ok(Math.max(...depths) < 10 * JITTER_LIMIT, `${figures(depths)} ms`);
     assert.ok(Math.max(...took) < UNPAUSE_LIMIT, `${figures(took)} ms`);
   });

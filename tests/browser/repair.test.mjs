@@ -74,7 +74,7 @@ for (const { name, paused } of GATES) {
       took.push(await reload(native, tab, paused));
       await tab.until("the far side's gate", ({ farPaused }) => farPaused === paused.native);
       await native.until("the far side's gate", ({ farProps }) => farProps?.paused === paused.page);
-      assert.equal(await tab.open(), paused.page ? 0 : 2, "microphone and camera");
+      await eventually("microphone and camera", async () => (await tab.open()) === (paused.page ? 0 : 2));
       if (paused.page) assert.equal(await tab.asked(), 0);
       if (paused.native) assert.deepEqual(native.tones(from), []);
     }

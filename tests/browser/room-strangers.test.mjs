@@ -48,7 +48,9 @@ test("a member who is called `own` is not heard while one is paused, and takes n
   scene.stock("own", stock);
   await tab.hears(NATIVE.hz);
   const tiles = () => tab.page.$$eval(".tile .who", (names) => names.map(({ textContent }) => textContent));
-  assert.deepEqual(await tiles(), ["You", "Guest own"]);
+  const [own, ...others] = await tiles();
+  assert.match(own, /^You are \d{6}$/);
+  assert.deepEqual(others, ["Guest own"]);
   await tab.pause();
   await tab.silent();
   const muted = await tab.page.$$eval("audio", (all) => all.map(({ muted }) => muted));
@@ -78,6 +80,78 @@ test("names of strangers are text, stay in their place, and leave the button whe
   const size = await tab.page.$eval("html", ({ scrollWidth, scrollHeight }) => [scrollWidth, scrollHeight]);
   assert.deepEqual(size, [PHONE.width, PHONE.height]);
   assert.equal(await place(), before);
+});
+
+/** From now on, every time that the header and the tiles do not tell of as many people. */
+const watchCount = (tab) =>
+  tab.page.evaluate(() => {
+    const told = (globalThis.told = { odd: [], states: new Set() });
+    const look = () => {
+      const tiles = [...document.querySelectorAll(".tile")];
+      const people = document.getElementById("people").textContent;
+      for (const { dataset } of tiles) told.states.add(dataset.state);
+      if (people !== (tiles.length === 1 ? "Only you" : `${tiles.length} people`)) told.odd.push(`${people}: ${tiles.length}`);
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+  });
+
+test("the header tells of as many people as there are tiles, also of who has lost its line", limit, async (t) => {
+  const scene = new Scene(t, chrome);
+  const server = await scene.server();
+  const tabs = [await enter(scene, server, "one", PAGE), await enter(scene, server, "other", NATIVE)];
+  await tabs[0].until("being connected", ({ connected }) => connected === "1");
+  await watchCount(tabs[0]);
+  await tabs[1].close();
+  await tabs[0].until("being alone", ({ connected, members }) => connected === "0" && members === "1");
+  await eventually("its tile to go", async () => (await tabs[0].page.$$(".tile")).length === 1);
+  const told = await tabs[0].page.evaluate(() => ({ odd: globalThis.told.odd, states: [...globalThis.told.states] }));
+  assert.deepEqual(told.odd, []);
+  assert.ok(told.states.includes("leaving"), `${told.states}`);
+});
+
+for (const [width, height] of [[320, 568], [360, 640]]) {
+  test(`how many there are, who one is and that nothing is sealed is seen at ${width}×${height}`, limit, async (t) => {
+    const scene = new Scene(t, chrome);
+    const server = await scene.server();
+    const tab = await enter(scene, server, "page", PAGE, { viewport: { ...PHONE, width, height } });
+    for (const uid of [1, 4711]) await stranger(scene, server, uid);
+    await tab.until("all three", ({ members }) => members === "3");
+    const uid = await tab.page.evaluate(() => sessionStorage["room-uid"]);
+    const seen = (selector) =>
+      tab.page.$eval(selector, (node) => {
+        const { left, top, right, bottom } = node.getBoundingClientRect();
+        const isWhole = left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight && node.scrollWidth <= node.clientWidth;
+        const isOnTop = node.contains(document.elementFromPoint((left + right) / 2, (top + bottom) / 2));
+        return isWhole && isOnTop && node.checkVisibility() ? node.innerText.trim() : null;
+      });
+    for (const value of ["light", "dark"]) {
+      await tab.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value }]);
+      assert.equal(await seen("#people"), "3 people");
+      assert.match((await seen("#unsealed")) ?? "", /^Not sealed/);
+      assert.equal(await seen(".tile.own .who"), `You are ${uid}`);
+      assert.equal(await seen(".tile:last-child .who"), "Guest 4711");
+    }
+  });
+}
+
+test("an address that names no room says so in a sentence, and shows no button that does nothing", limit, async (t) => {
+  const scene = new Scene(t, chrome);
+  const server = await scene.server();
+  const machine = await scene.machine();
+  const shown = (tab, selector) =>
+    tab.page.$$eval(selector, (all) => all.filter((node) => node.checkVisibility()).map(({ textContent }) => textContent));
+  for (const [name, likely] of [["", []], ["%20", []], ["session", []], ["x".repeat(257), []], ["my%20room", ["Enter “my-room”"]]]) {
+    const tab = await machine.tab("page", `${server.origin}/?room=${name}`);
+    await tab.until("saying so", ({ notice }) => /names no room\. Write one short word/.test(notice ?? ""));
+    assert.deepEqual(await shown(tab, "button, input, footer, #tiles"), [], name);
+    assert.deepEqual(await shown(tab, "#notice a"), likely);
+    assert.deepEqual([tab.requests.filter((url) => url.includes("/ws")), tab.complaints], [[], []]);
+    if (likely.length > 0) {
+      await tab.page.click("#likely");
+      await tab.until("being in the room", ({ line, address }) => line === "joined" && address.endsWith("?room=my-room"));
+    }
+    await tab.close();
+  }
 });
 
 test("the ninth waits in the room and says so, and comes in when one leaves", limit, async (t) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import "./webcrypto.mjs";
-import { newId, newSession, parseId, parseSession, spell } from "../../assets/page/ids.js";
+import { newId, newSession, parseId, parseRoom, parseSession, spell } from "../../assets/page/ids.js";
 import { vectors } from "./vectors.mjs";
 
 const { spelled, valid, refused } = vectors("ids");
@@ -28,4 +28,10 @@ test("a new id is an id, and another every time", () => {
 test("a call's id is 4 to 64 letters and digits", () => {
   for (const text of ["4x12", "x".repeat(64), newSession()]) assert.equal(parseSession(text), text);
   for (const text of ["", "abc", "ab-d", "x".repeat(65), "äbcd", 1234, null]) assert.equal(parseSession(text), null);
+});
+
+test("a room's name is one word of 1 to 256 bytes, but not `session`", () => {
+  for (const text of ["tea", "0", "Tee-Küche", "\u202etxet", "x".repeat(256), "ä".repeat(128)]) assert.equal(parseRoom(text), text);
+  const refused = ["", " ", "my room", "tea ", "a\u00a0b", "a\tb", "a\u0000b", "a\u0085b", "session", "x".repeat(257), "ä".repeat(129), null];
+  for (const text of refused) assert.equal(parseRoom(text), null, JSON.stringify(text));
 });

@@ -16,6 +16,8 @@ const FLAGS = [
   // Media may use the loopback, so that no packet of a test leaves this machine.
   "--allow-loopback-in-peer-connection",
 ];
+/** How often a button may be missed. */
+const MISSES = 3;
 const FAKE_DEVICES = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
 
 export class Chrome {
@@ -133,10 +135,15 @@ export class Tab extends Side {
    * a time can be pressed: a browser shows one only.
    */
   async press(selector = "#unpause") {
-    const from = this.cursor;
     if (this.machine.tabs.length > 1) await this.page.bringToFront();
-    await this.page.click(selector);
-    return this.wait("pressed", ({ kind }) => kind === "click", { from });
+    const hit = (button, target) => button.id === target || button.contains(document.getElementById(target));
+    for (let tries = 0; ; tries++) {
+      const from = this.cursor;
+      await this.page.click(selector);
+      const pressed = await this.wait("pressed", ({ kind }) => kind === "click", { from });
+      // A page that is still being laid out may have moved it from under the mouse.
+      if (tries === MISSES || (await this.page.$eval(selector, hit, pressed.target))) return pressed;
+    }
   }
 
   /** Presses a key; resolves with the times of that. */

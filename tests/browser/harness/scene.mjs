@@ -1,5 +1,6 @@
 // What one test needs, and its end: folders, ports, programs, browser contexts.
 
+import { randomInt } from "node:crypto";
 import fs from "node:fs";
 import http from "node:http";
 import net from "node:net";
@@ -9,16 +10,20 @@ import { Native } from "./native.mjs";
 import { Server } from "./server.mjs";
 import { StockClient } from "./stock.mjs";
 
-/** A port that nobody listens on. */
-export function freePort() {
-  return new Promise((resolve, reject) => {
+/**
+ * A port that nobody listens on, from below those that the system gives to whoever connects: while a server is away, one
+ * of the clients that try again could be given its port, and the server could not come back.
+ */
+export async function freePort() {
+  for (;;) {
+    const port = randomInt(20_000, 30_000);
     const server = net.createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
+    const free = await new Promise((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
     });
-  });
+    if (free) return port;
+  }
 }
 
 export class Scene {
