@@ -1,14 +1,17 @@
 //! The command line: flags and their help.
 
-use std::{net::IpAddr, path::PathBuf};
+mod refusal;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use std::{ffi::OsString, net::IpAddr, path::PathBuf};
+
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::{
     config::{ServeSettings, Stun},
     ids::{PeerUid, RoomId},
     invite::Origin,
 };
+pub use refusal::Refusal;
 
 /// A standing line between two people.
 #[derive(Debug, Parser)]
@@ -21,6 +24,31 @@ pub struct Cli {
     /// Where files are, and how much is logged.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// Commands, and what of [`Common`] does nothing there: it is taken, as everywhere, but help does not offer it.
+const IDLE: [(&str, &[&str]); 4] = [
+    ("list", &["config", "verbose"]),
+    ("rename", &["config", "verbose"]),
+    ("forget", &["config", "verbose"]),
+    ("devices", &["state", "config", "verbose"]),
+];
+
+impl Cli {
+    /// What is asked for on this command line.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&Self::flags().try_get_matches_from(arguments)?)
+    }
+
+    /// All flags, each where it does something.
+    fn flags() -> clap::Command {
+        let mut all = Self::command();
+        all.build(); // Only then has each command those that are for all.
+        IDLE.into_iter().fold(all, |all, (command, idle)| {
+            let hidden = |flag: clap::Arg| if idle.contains(&flag.get_id().as_str()) { flag.hide(true) } else { flag };
+            all.mut_subcommand(command, |command| command.mut_args(hidden))
+        })
+    }
 }
 
 /// What every command takes.
@@ -215,8 +243,16 @@ pub enum Window {
     None,
 }
 
+/// The flags of [`Means`] that are for a call alone.
+const OF_A_CALL: [&str; 10] =
+    ["listen", "mic", "camera", "speaker", "window", "stun", "turn", "address", "relay_only", "unpaused"];
+
 /// What `twocan find` takes.
 #[derive(Debug, Args)]
+#[command(mut_args(|arg| match OF_A_CALL.contains(&arg.get_id().as_str()) {
+    true => arg.requires("call").help_heading("With --call"),
+    false => arg,
+}))]
 #[command(after_long_help = "Examples:
   twocan find anna --server https://HOST:8443    who is called anna, or something like it
   twocan find anna --call --server https://HOST  call her
@@ -229,7 +265,7 @@ pub struct Find {
     #[arg(long)]
     pub call: bool,
     /// Begin the call unpaused: what is said is heard as soon as it is connected
-    #[arg(long, requires = "call")]
+    #[arg(long)]
     pub unpaused: bool,
     /// Which server to ask, and for a call the rest.
     #[command(flatten)]
@@ -275,7 +311,8 @@ pub struct Forget {
   twocan serve --port 9443    and on the others: twocan talk --server https://HOST:9443
   twocan serve --check        would it start?
 
-Each of these may stand in the config file, below [serve], under the same name; port and listen above it.")]
+Each of these may stand in the config file, below [serve], under the same name; port and listen above it. A relative path
+begins at the working directory here, and at the config file's folder there.")]
 pub struct Serve {
     /// Where it listens.
     #[command(flatten)]
@@ -304,8 +341,6 @@ pub enum Log {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn talk(arguments: &[&str]) -> Box<Talk> {
@@ -314,7 +349,7 @@ mod tests {
     }
 
     fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from([&["twocan"], arguments].concat())
+        Cli::read([&["twocan"], arguments].concat().into_iter().map(OsString::from))
     }
 
     #[test]
@@ -329,6 +364,37 @@ mod tests {
             let help = command.render_long_help().to_string();
             assert!(name == "devices" || help.contains("Example"), "{name}: {help}");
         }
+    }
+
+    #[test]
+    fn help_offers_no_flag_that_does_nothing_and_it_is_taken_all_the_same() {
+        for (command, idle) in IDLE {
+            let help = parse(&[command, "--help"]).unwrap_err().to_string();
+            for flag in ["state", "config", "verbose"] {
+                assert_eq!(help.contains(&format!("--{flag}")), !idle.contains(&flag), "{command} --{flag}: {help}");
+            }
+        }
+        for arguments in [&["devices", "-v"][..], &["-v", "--config", "c", "list"], &["--state", "s", "devices"]] {
+            let common = parse(arguments).unwrap().common;
+            assert!(common.verbose == 1 || common.state.is_some(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_a_call_needs_is_refused_without_one() {
+        for flag in
+            ["--mic=none", "--listen=127.0.0.1", "--window=none", "--turn=turn:u@h", "--relay-only", "--unpaused"]
+        {
+            assert!(parse(&["find", "anna", flag]).is_err(), "{flag}");
+            assert!(parse(&["find", "anna", "--call", flag]).is_ok(), "{flag}");
+        }
+        for flag in ["--server=https://h", "--port=1", "--ca=f", "--json"] {
+            assert!(parse(&["find", "anna", flag]).is_ok(), "{flag}");
+        }
+        let mut command = Cli::command();
+        let help = command.find_subcommand_mut("find").unwrap().render_help().to_string();
+        let (always, with_call) = help.split_once("With --call:").unwrap();
+        assert!(always.contains("--ca ") && !always.contains("--mic") && with_call.contains("--mic"), "{help}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod ice;
 mod serve;
+mod wording;
 
 use std::{
     fs, io,
@@ -16,7 +17,8 @@ use thiserror::Error;
 
 pub use self::{
     ice::{IceError, Stun, Turn, turn_address},
-    serve::{AllowedOrigin, ServeSettings},
+    serve::{AllowedOrigin, NotASite, ServeSettings},
+    wording::plain,
 };
 use crate::invite::Origin;
 
@@ -89,6 +91,8 @@ pub enum ConfigError {
 }
 
 /// Reads the settings: from `file` if one is named, or else from the usual place if there is one.
+///
+/// Paths in it begin at its own folder.
 pub fn load(file: Option<&Path>) -> Result<Loaded, ConfigError> {
     let usual = || directories().map(|directories| directories.config_dir().join("config.toml"));
     match (file, usual()) {
@@ -111,6 +115,14 @@ pub fn state_folder(folder: Option<&Path>) -> Result<PathBuf, ConfigError> {
     }
 }
 
+impl Config {
+    /// The files that it names.
+    fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let ServeSettings { certificate, key, turn_secret_file, .. } = &mut self.serve;
+        [&mut self.ca, certificate, key, turn_secret_file].into_iter().flatten()
+    }
+}
+
 fn directories() -> Option<ProjectDirs> {
     ProjectDirs::from("", "", "twocan")
 }
@@ -122,7 +134,10 @@ fn read(path: &Path) -> Result<Loaded, ConfigError> {
         return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 64 KiB")));
     }
     let text = fs::read_to_string(path).map_err(unreadable)?;
-    let config = parse(&text, path)?;
+    let mut config = parse(&text, path)?;
+    if let Some(folder) = path.parent() {
+        config.paths().for_each(|path| *path = folder.join(&*path));
+    }
     let others_can_read = metadata.permissions().mode() & 0o044 != 0;
     let exposed = (others_can_read && !config.turn.is_empty()).then(|| path.to_owned());
     Ok(Loaded { config, exposed })
@@ -134,6 +149,7 @@ fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         let line = before.matches('\n').count() + 1;
         // Only the message: the excerpt that the error can also show may hold a password.
         let message = error.message().lines().collect::<Vec<_>>().join(", ");
+        let message = wording::unknown_key(&message).unwrap_or_else(|| plain(&message));
         ConfigError::Line { path: path.to_owned(), line, message }
     })
 }
@@ -191,7 +207,7 @@ password = "hunter2"
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
         for (text, wanted) in [
-            ("\n\nprot = 1", "config.toml, line 3: unknown field `prot`"),
+            ("\n\nprot = 1", "config.toml, line 3: unknown key `prot`: did you mean `port`?"),
             ("port = \"x\"", "line 1: invalid type"),
             ("port = 99999", "line 1: invalid value"),
             ("\nserver = \"nonsense\"", "line 2: this is not a web address"),
@@ -225,6 +241,18 @@ password = "hunter2"
         assert_eq!(loaded(WHOLE, 0o644), Some(path.clone()));
         assert_eq!(loaded(WHOLE, 0o600), None);
         assert_eq!(loaded("port = 1", 0o644), None);
+    }
+
+    #[test]
+    fn paths_begin_at_the_files_own_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let keys = "ca = 'ca.pem'\n[serve]\ncertificate = 'c.pem'\nkey = '/k.pem'\nturn-secret-file = 'sub/s'";
+        fs::write(&path, keys).unwrap();
+        let Config { ca, serve, .. } = load(Some(&path)).unwrap().config;
+        let at = |name: &str| Some(folder.path().join(name));
+        assert_eq!((ca, serve.certificate, serve.key), (at("ca.pem"), at("c.pem"), Some("/k.pem".into())));
+        assert_eq!(serve.turn_secret_file, at("sub/s"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::{cmp::Ordering, collections::HashMap, hash::Hash};
 
 use fold::fold;
 use typos::Pattern;
+pub use typos::typos;
 
 /// By how many names one can be found.
 const NAMES_LIMIT: usize = 8;

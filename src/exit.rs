@@ -6,6 +6,7 @@ use crate::{
     bookmarks::{BookmarkError, NameError, Trouble},
     call::Ending,
     config::ConfigError,
+    media,
     run::Error,
     server::{CertificateProblem, ServerError},
     session::Failure,
@@ -96,6 +97,20 @@ impl Exit {
                 Self::hinting(Kind::Files, "--ca takes a PEM or DER file, such as what a twocan server gives at /ca")
             }
             Error::NoCall { why, .. } | Error::NotWaiting { why, .. } => Self::of_call(why),
+            Error::NobodyMeant => Self::hinting(Kind::Usage, "give a name or login, or the beginning of one"),
+            Error::OwnUid => Self::hinting(Kind::Usage, "take another name for yourself: --as NAME"),
+            Error::Choice(bad) => Self::hinting(
+                Kind::Usage,
+                match bad.kind {
+                    media::Kind::Microphone => {
+                        "part of a device's name, auto, none, test, or test:HZ with 20 to 8000 Hz"
+                    }
+                    media::Kind::Camera => {
+                        "part of a device's name, auto, none, test, or test:COLOUR: red, green, blue, white or black"
+                    }
+                    media::Kind::Speaker => "part of a device's name, auto, none, or test",
+                },
+            ),
             Error::Media(_) => Self::hinting(Kind::Media, "install GStreamer and its plug-ins; ./scripts/talk does so"),
             Error::Output(_) | Error::System(_) => Self { kind: Kind::Internal, hint: None },
         }
@@ -145,7 +160,7 @@ impl Exit {
                 Self::hinting(Kind::Files, "put coturn's static-auth-secret there, alone on its line, with mode 600")
             }
             ServerError::Certificate { problem, .. } => Self::of_certificate(problem),
-            ServerError::Figures { .. } => {
+            ServerError::FiguresAtServer { .. } | ServerError::Figures { .. } => {
                 Self::hinting(Kind::Network, "choose another address or port with --metrics")
             }
             ServerError::Ended => Self::hinting(Kind::Internal, "start it again; the log says what went wrong"),
@@ -182,7 +197,7 @@ impl Exit {
         let hint = match error {
             SocketError::Unreachable(_) => "check the address and the network, and that `twocan serve` runs there",
             SocketError::NotRendezvous(_) => "check the address; `twocan serve` shows the right one",
-            SocketError::Restarts(_) | SocketError::Busy(_) => "try again in a moment",
+            SocketError::Restarts(_) | SocketError::Busy(_) | SocketError::Ended(_) => "try again in a moment",
             SocketError::Certificate(_) => "check the address and this machine's clock",
             SocketError::Untrusted => {
                 "trust the server's own authority: --ca FILE, which it gives at /ca; or start it with --acme and its public name"
@@ -199,6 +214,11 @@ impl Exit {
             Failure::UidTaken => return Self::hinting(Kind::Input, "choose another name with --as"),
             Failure::Refused(_) => "check the name and the server",
             Failure::ServerGone => return Self::hinting(Kind::Network, "check the network, and that the server runs"),
+            Failure::CutOff(_) => {
+                let hint =
+                    "call again once the server is there; a conversation (`twocan talk`) goes on without its server";
+                return Self::hinting(Kind::Network, hint);
+            }
             Failure::Ended(Ending::NoConnection) => "a TURN server may help (--turn)",
             Failure::Broken(_) => "call again",
             Failure::Ended(
@@ -289,6 +309,8 @@ mod tests {
     fn server_and_network_have_a_code_of_their_own() {
         assert_means(ServerError::Ended, 1, "log");
         assert_means(ServerError::PortTaken { port: 1 }, 4, "--port");
+        let address = ([127, 0, 0, 1], 1).into();
+        assert_means(ServerError::FiguresAtServer { address }, 4, "--metrics");
         assert_means(ServerError::PortForbidden { port: 1 }, 4, "1023");
         assert_means(ServerError::NoSuchAddress { address: [1, 2, 3, 4].into() }, 4, "--listen");
         assert_means(socket(SocketError::Unreachable("x".into())), 4, "network");
@@ -337,6 +359,7 @@ mod tests {
         assert_means(no_call(Failure::Several("Anna B., Anna C.".into())), 9, "in full");
         assert_means(no_call(Failure::Refused("x".into())), 9, "check");
         assert_means(no_call(Failure::ServerGone), 4, "server runs");
+        assert_means(no_call(Failure::CutOff("x".into())), 4, "once the server is there");
         assert_means(no_call(Failure::Ended(Ending::NoAnswer)), 9, "again");
         assert_means(no_call(Failure::Ended(Ending::NoConnection)), 9, "--turn");
         assert_means(no_call(Failure::Ended(Ending::Failed("x".into()))), 9, "again");

@@ -101,7 +101,7 @@ impl Listed {
                 Ok(event) => self.hear(now, event),
                 Err(error) => tracing::debug!(%error, "the server says what nobody here understands"),
             },
-            Input::SocketClosed => self.closed(now),
+            Input::SocketClosed | Input::ServerGone(_) => self.closed(now),
             Input::ServerStops(back_in) => self.backoff.told(back_in),
             Input::Media(connection, event) => self.tell_call(now, stock::Input::Media(connection, event)),
             Input::Gate(gate) if gate != self.gate => self.set_gate(gate),
@@ -187,8 +187,9 @@ impl Listed {
         if self.placed.is_some() || !matches!(self.setup.role, Role::Waits(_)) {
             return self.refuse(&call);
         }
-        let caller = Found { session: call.from.clone(), profiles };
-        self.outputs.push_back(Output::Event(Event::Notice(format!("{} calls", envelope::name(&caller)))));
+        // Who only looks somebody up is in no directory, and has no name there.
+        let caller = envelope::given_name(&profiles).unwrap_or_else(|| "somebody who gives no name".into());
+        self.outputs.push_back(Output::Event(Event::Notice(format!("{caller} calls"))));
         self.placed = Some(call);
         self.due = Some(now + OFFER_LIMIT);
     }

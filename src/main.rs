@@ -6,15 +6,15 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use tracing_subscriber::EnvFilter;
 use twocan::{
     bookmarks::Bookmarks,
-    cli::{self, Cli, Command, Common, Host},
+    cli::{self, Cli, Command, Common, Host, Refusal},
     config::{self, Config, Turn},
     conversation::Gate,
     exit::{self, Exit},
-    media::{self, Choice},
+    media::{self, Choice, Kind},
     rt,
     run::{
         self, Error, Means,
@@ -23,14 +23,18 @@ use twocan::{
         room, talk,
     },
     screen::Face,
-    server::{self, DEFAULT_PORT},
+    server::{self, DEFAULT_PORT, Finding},
     socket,
 };
 
 fn main() {
     let started = rt::now();
     keep_one_heap();
-    leave(match run(Cli::parse(), started) {
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => leave(refuse(&error)),
+    };
+    leave(match run(cli, started) {
         Ok(()) => 0,
         Err(error) if exit::is_reader_gone(&error) => 0,
         Err(error) => {
@@ -50,6 +54,21 @@ fn leave(code: u8) -> ! {
     // Whoever would be told that it cannot be written is gone.
     let _ = io::stdout().flush();
     signal_hook::low_level::exit(code.into())
+}
+
+/// Prints the help that was asked for, or says what is wrong with the flags.
+fn refuse(error: &clap::Error) -> u8 {
+    match Refusal::of(error) {
+        // Whoever does not read it has no need of it.
+        Refusal::Asked => {
+            let _ = error.print();
+            0
+        }
+        Refusal::Wrong { what, hint } => {
+            tell(&what, Some(&hint));
+            exit::Kind::Usage.code()
+        }
+    }
 }
 
 /// Gives back to the system what a crowd of clients took, once they have gone; most of it would stay in glibc's heap,
@@ -113,12 +132,13 @@ fn serve_options(serve: cli::Serve, common: &Common) -> Result<server::Options, 
     Ok(server::Options { settings, ..server_options(serve.host, &config, common)? })
 }
 
-/// Says line by line whether a server could start so; ends the program with code 1 if it could not.
+/// Says line by line whether a server could start so, and how well; ends the program with code 1 if it could not.
 fn check(options: Result<server::Options, Error>, out: &mut impl Write) -> Result<(), Error> {
     let mut is_good = true;
     for (what, outcome) in run::serve::check(options) {
         let lines = match outcome {
-            Ok(how) => format!("good  {what}: {how}\n"),
+            Ok(Finding::Good(how)) => format!("good  {what}: {how}\n"),
+            Ok(Finding::Doubtful(doubt)) => format!("warn  {what}: {}\n      hint: {}\n", doubt.message, doubt.hint),
             Err(error) => {
                 is_good = false;
                 let hint = Exit::of(&error).hint.map(|hint| format!("      hint: {hint}\n")).unwrap_or_default();
@@ -137,8 +157,12 @@ fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<ta
 
 fn call_options(call: cli::Call, common: &Common, started: Instant) -> Result<call::Options, Error> {
     let gate = if call.unpaused { Gate::Open } else { Gate::Closed };
+    if call.uid.is_some() && call.uid == call.name {
+        return Err(Error::OwnUid);
+    }
     let who = match (call.uid, call.find, call.listed) {
         (Some(peer), ..) => Who::Peer(peer),
+        (_, Some(text), _) if text.trim().is_empty() => return Err(Error::NobodyMeant),
         (_, Some(text), _) => Who::Found(text),
         (.., Some(name)) => Who::Listed(name),
         (None, None, None) => Who::Anybody,
@@ -165,6 +189,9 @@ fn means(flags: cli::Means, common: &Common, started: Instant) -> Result<Means, 
 }
 
 fn find_somebody(find: cli::Find, common: &Common, out: &mut impl Write) -> Result<(), Error> {
+    if find.text.trim().is_empty() {
+        return Err(Error::NobodyMeant);
+    }
     let (config, means) = (settings(common)?, find.means);
     if let Some(authority) = means.media.ca.as_ref().or(config.ca.as_ref()) {
         socket::trust_also(authority)?;
@@ -187,9 +214,9 @@ fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, E
         socket::trust_also(authority)?;
     }
     Ok(media::Options {
-        microphone: choice(flags.mic.as_ref().or(config.microphone.as_ref())),
-        camera: choice(flags.camera.as_ref().or(config.camera.as_ref())),
-        speaker: choice(flags.speaker.as_ref().or(config.speaker.as_ref())),
+        microphone: choice(Kind::Microphone, flags.mic.as_ref().or(config.microphone.as_ref()))?,
+        camera: choice(Kind::Camera, flags.camera.as_ref().or(config.camera.as_ref()))?,
+        speaker: choice(Kind::Speaker, flags.speaker.as_ref().or(config.speaker.as_ref()))?,
         window: match flags.window {
             cli::Window::Auto => Choice::Auto,
             cli::Window::Test => Choice::Test(None),
@@ -203,8 +230,8 @@ fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, E
     })
 }
 
-fn choice(text: Option<&String>) -> Choice {
-    text.and_then(|text| text.parse().ok()).unwrap_or_default()
+fn choice(kind: Kind, text: Option<&String>) -> Result<Choice, Error> {
+    Ok(text.map(|text| Choice::of(kind, text)).transpose()?.unwrap_or_default())
 }
 
 fn server_options(host: Host, config: &Config, common: &Common) -> Result<server::Options, Error> {

@@ -29,7 +29,7 @@ use std::{net::IpAddr, thread::JoinHandle};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-pub use devices::{Choice, Colour, Device, Inventory, Kind, list};
+pub use devices::{BadChoice, Choice, Colour, Device, Inventory, Kind, list};
 pub use playback::Picture;
 
 use crate::{

@@ -20,7 +20,7 @@ use crate::{
     bookmarks::{BookmarkError, NameError},
     config::{ConfigError, IceError},
     invite::{LinkError, Origin},
-    media::{self, MediaError},
+    media::{self, BadChoice, MediaError},
     run::serve::SettingsError,
     screen::{self, Face},
     server::{self, ServerError},
@@ -68,6 +68,12 @@ pub enum Error {
         /// Where.
         origin: Origin,
     },
+    /// A search for nothing.
+    #[error("there is nobody to be found by an empty text")]
+    NobodyMeant,
+    /// Both sides of a call would go by the same name.
+    #[error("you cannot call yourself: both sides would go by the same name")]
+    OwnUid,
     /// Nobody is there to be asked, and no `--yes`.
     #[error("forgetting deletes the keys, and nobody is there to confirm it")]
     NotConfirmed,
@@ -110,7 +116,7 @@ pub enum Error {
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     /// A call came to nothing, or broke off.
-    #[error("{}{name}: {why}", if matches!(.why, Failure::Broken(_)) { "the call with " } else { "no call with " })]
+    #[error("{}{name}: {why}", if matches!(.why, Failure::Broken(_) | Failure::CutOff(_)) { "the call with " } else { "no call with " })]
     NoCall {
         /// Who was called.
         name: String,
@@ -125,6 +131,9 @@ pub enum Error {
         /// Why.
         why: Failure,
     },
+    /// A test device that there is none of was asked for.
+    #[error(transparent)]
+    Choice(#[from] BadChoice),
     /// There can be no media at all.
     #[error(transparent)]
     Media(#[from] MediaError),

@@ -121,6 +121,7 @@ impl Lines {
             match parse(line, self.face) {
                 Ok(Typed::Command(command)) => return Some(command),
                 Ok(Typed::Words) => self.out.write(plain::safety_words(&self.status)),
+                Ok(Typed::Link) => self.out.write(plain::way_in(&self.status)),
                 Err(message) => self.show(&Event::Notice { message, hint: None }),
             }
         }

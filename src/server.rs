@@ -31,6 +31,7 @@ use turn::Ice;
 mod addresses;
 mod certificate;
 mod check;
+mod doubts;
 mod figures;
 mod http;
 mod hub;
@@ -52,7 +53,8 @@ mod turn;
 mod websocket;
 
 pub use certificate::{CertificateProblem, LocalAuthority};
-pub use check::{Check, check};
+pub use check::{Check, Finding, check};
+pub use doubts::{Doubt, doubts};
 pub use limits::Limits;
 pub use probe::is_twocan;
 pub use settings::{Origins, Settings, Tls, Turn};
@@ -140,6 +142,12 @@ pub enum ServerError {
         path: PathBuf,
         /// What is wrong.
         source: io::Error,
+    },
+    /// The figures are to be shown where the server itself listens.
+    #[error("the figures cannot be shown at {address}: the server itself listens there")]
+    FiguresAtServer {
+        /// The address asked for.
+        address: SocketAddr,
     },
     /// The port for the figures alone cannot be had.
     #[error("cannot show the figures at {address}: {source}")]
@@ -289,6 +297,7 @@ impl Prepared {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ((listeners, port), figures) = {
             let _inside = runtime.enter();
+            figures::apart(options)?;
             let figures = options.settings.metrics.map(figures::bind).transpose()?;
             (listen::bind(&options.listen, options.port)?, figures)
         };

@@ -56,6 +56,8 @@ pub enum Input {
     Line(String),
     /// The socket is closed, or did not come about.
     SocketClosed,
+    /// The same, by the server's end or on the way there, in these words.
+    ServerGone(String),
     /// The server stops, and has said when it is back; the socket is closed next.
     ServerStops(BackIn),
     /// The media have something to tell.
@@ -123,6 +125,9 @@ pub enum Failure {
     /// The server closed the line, or said nothing, before there was a session.
     #[error("the server is gone")]
     ServerGone,
+    /// The server went during the call, in these words.
+    #[error("{0}, and the call with it")]
+    CutOff(String),
     /// It was up, and failed then, for this reason.
     #[error("it broke off: {0}")]
     Broken(String),
@@ -181,6 +186,8 @@ pub struct Session {
     gate: Gate,
     was_registered: bool,
     was_connected: bool,
+    /// What became of the server, while that ends the call.
+    gone: Option<String>,
     backoff: Backoff,
     random: fastrand::Rng,
     outputs: VecDeque<Output>,
@@ -195,6 +202,7 @@ impl Session {
             gate: setup.gate,
             was_registered: false,
             was_connected: false,
+            gone: None,
             backoff: Backoff::default(),
             random: fastrand::Rng::with_seed(setup.seed),
             outputs: VecDeque::new(),
@@ -215,6 +223,11 @@ impl Session {
             }
             Input::Line(line) => self.hear(now, &line),
             Input::SocketClosed => self.closed(now),
+            Input::ServerGone(why) => {
+                self.gone = Some(why);
+                self.closed(now);
+                self.gone = None;
+            }
             Input::ServerStops(back_in) => self.backoff.told(back_in),
             Input::Media(connection, event) => self.tell_call(now, stock::Input::Media(connection, event)),
             Input::Gate(gate) if gate != self.gate => self.set_gate(gate),
@@ -307,7 +320,8 @@ impl Session {
     fn closed(&mut self, now: Instant) {
         let had_session = self.line == Line::InSession || self.call.is_on();
         self.line = Line::Down(None);
-        self.tell_call(now, stock::Input::End(Ending::FarClosed));
+        let ending = self.gone.clone().map_or(Ending::FarClosed, Ending::Failed);
+        self.tell_call(now, stock::Input::End(ending));
         match self.setup.role {
             Role::Calls(_) if !had_session => self.fail(Failure::ServerGone),
             Role::Calls(_) => {}
@@ -374,7 +388,8 @@ impl Session {
         match self.setup.role {
             Role::Waits => self.connect(),
             Role::Calls(_) => {
-                self.outputs.push_back(Output::Over(failure(ending, was_connected)));
+                let cut_off = self.gone.take().map(Failure::CutOff);
+                self.outputs.push_back(Output::Over(cut_off.or_else(|| failure(ending, was_connected))));
             }
         }
     }

@@ -5,17 +5,21 @@ mod trust;
 
 use std::time::Duration;
 
-use futures_util::{FutureExt, SinkExt, StreamExt, select};
+use futures_util::{FutureExt, SinkExt, Stream, StreamExt, select};
 use rustls::CertificateError;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
-    tungstenite::{self, Message, protocol::WebSocketConfig},
+    tungstenite::{
+        self, Message,
+        protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
+    },
 };
 use url::Url;
 
 use crate::{
+    foreign,
     invite::Origin,
     rendezvous::{BackIn, MESSAGE_LIMIT, Resume},
     rt::{self, Receiver, Sender},
@@ -59,6 +63,9 @@ pub enum SocketError {
     /// The server is not there for a while, and says when it is.
     #[error("the server restarts, and is back in {} s", .0.wait().as_secs())]
     Restarts(BackIn),
+    /// The server has ended the connection, for this reason of its own.
+    #[error("the server has ended the connection: {0}")]
+    Ended(String),
     /// The server takes nobody in just now, and says when to come again.
     #[error("the server is busy, and says to come again in {} s", .0.wait().as_secs())]
     Busy(BackIn),
@@ -71,11 +78,18 @@ pub enum SocketError {
 }
 
 impl SocketError {
+    /// Whether a person need know of it; one that a server has ended may be followed at once by one to its successor.
+    pub fn is_trouble(&self) -> bool {
+        !matches!(self, Self::Ended(_))
+    }
+
     /// When the server is back, if it says so.
     pub fn back_in(&self) -> Option<BackIn> {
         match self {
             Self::Restarts(back_in) | Self::Busy(back_in) => Some(*back_in),
-            Self::Unreachable(_) | Self::NotRendezvous(_) | Self::Certificate(_) | Self::Untrusted => None,
+            Self::Unreachable(_) | Self::NotRendezvous(_) | Self::Ended(_) | Self::Certificate(_) | Self::Untrusted => {
+                None
+            }
         }
     }
 }
@@ -89,7 +103,7 @@ pub struct Socket {
     task: rt::Task<()>,
 }
 
-type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Line = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 impl Socket {
     /// Begins to connect, from whichever address leads there now; what becomes of it is told on `events`, with `number`.
@@ -150,7 +164,7 @@ impl Listener {
     }
 }
 
-async fn open(server: &Origin, url: Url) -> Result<Stream, SocketError> {
+async fn open(server: &Origin, url: Url) -> Result<Line, SocketError> {
     let config = WebSocketConfig::default()
         .read_buffer_size(4096)
         .write_buffer_size(0)
@@ -205,13 +219,15 @@ fn of_certificate(why: &CertificateError) -> SocketError {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "its time has not begun",
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "it is for another name",
         CertificateError::Revoked => "it was revoked",
+        // What checks certificates has no type of its own for it here.
+        why if format!("{why:?}").contains("CaUsedAsEndEntity") => "it is an authority's own (CA:TRUE), not a server's",
         why => return SocketError::Certificate(format!("{why:?}")),
     };
     SocketError::Certificate(why.into())
 }
 
 /// Carries lines both ways until either end closes.
-async fn carry(stream: Stream, outbox: &Receiver<String>, listener: &Listener) -> Option<SocketError> {
+async fn carry(stream: Line, outbox: &Receiver<String>, listener: &Listener) -> Option<SocketError> {
     let (mut sink, stream) = stream.split();
     let mut stream = stream.fuse();
     let mut asked = false;
@@ -219,27 +235,59 @@ async fn carry(stream: Stream, outbox: &Receiver<String>, listener: &Listener) -
         let quiet = rt::sleep_until(Some(rt::now() + KEEPALIVE));
         select! {
             line = outbox.recv().fuse() => match line {
-                Ok(line) => if sink.send(Message::text(line)).await.is_err() { return None },
+                Ok(line) => if sink.send(Message::text(line)).await.is_err() { return last_word(stream).await },
                 Err(_) => {
                     let _ = sink.send(Message::Close(None)).await;
                     return None;
                 }
             },
-            message = stream.next() => match message {
-                Some(Ok(Message::Text(text))) => { asked = false; listener.tell(Event::Line(text.as_str().to_owned())).await; }
-                Some(Ok(Message::Close(Some(frame)))) => return frame.reason.parse().ok().map(SocketError::Restarts),
-                Some(Ok(Message::Close(None))) | None => return None,
+            message = stream.next() => match read(message) {
+                Ok(Message::Text(text)) => { asked = false; listener.tell(Event::Line(text.as_str().to_owned())).await; }
                 // Pings are answered by the library as it goes on reading.
-                Some(Ok(_)) => { asked = false; let _ = sink.flush().await; }
-                Some(Err(error)) => return Some(SocketError::Unreachable(error.to_string())),
+                Ok(_) => { asked = false; let _ = sink.flush().await; }
+                Err(ended) => return ended,
             },
             () = quiet.fuse() => {
                 if asked {
                     return Some(SocketError::Unreachable("the server is silent".into()));
                 }
                 asked = true;
-                if sink.send(Message::Ping(Vec::new().into())).await.is_err() { return None }
+                if sink.send(Message::Ping(Vec::new().into())).await.is_err() { return last_word(stream).await }
             }
         }
+    }
+}
+
+type Read = Option<Result<Message, tungstenite::Error>>;
+
+/// A message, or how the connection ended.
+fn read(message: Read) -> Result<Message, Option<SocketError>> {
+    match message {
+        Some(Ok(Message::Close(Some(frame)))) => Err(of_close(&frame)),
+        Some(Ok(Message::Close(None))) | None => Err(None),
+        Some(Ok(message)) => Ok(message),
+        Some(Err(error)) => Err(Some(SocketError::Unreachable(error.to_string()))),
+    }
+}
+
+/// How a connection ended on which nothing can be sent any more.
+async fn last_word(mut stream: impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin) -> Option<SocketError> {
+    let reading = async {
+        loop {
+            if let Err(ended) = read(stream.next().await) {
+                return ended;
+            }
+        }
+    };
+    rt::timeout(CLOSE_LIMIT, reading).await.flatten()
+}
+
+/// What a server means that closes: nothing that has to be told, or that it stops, or will have no more of it.
+fn of_close(frame: &CloseFrame) -> Option<SocketError> {
+    match (frame.reason.parse(), frame.code) {
+        (Ok(back_in), _) => Some(SocketError::Restarts(back_in)),
+        (Err(_), CloseCode::Normal) => None,
+        (Err(_), code) if frame.reason.is_empty() => Some(SocketError::Ended(format!("code {code}"))),
+        (Err(_), _) => Some(SocketError::Ended(foreign::shown(&frame.reason, foreign::SENTENCE))),
     }
 }

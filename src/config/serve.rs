@@ -8,6 +8,8 @@ use std::{
 
 use clap::Args;
 use serde::Deserialize;
+use thiserror::Error;
+use url::Url;
 
 use super::Stun;
 use crate::invite::Origin;
@@ -109,15 +111,26 @@ pub enum AllowedOrigin {
     Only(Origin),
 }
 
+/// A text that names no web site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a web site is https://HOST[:PORT], with nothing behind it, or * for all")]
+pub struct NotASite;
+
 impl std::str::FromStr for AllowedOrigin {
-    type Err = crate::invite::LinkError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.trim() == "*" { Ok(Self::Any) } else { text.parse().map(Self::Only) }
+    type Err = NotASite;
+    fn from_str(text: &str) -> Result<Self, NotASite> {
+        if text.trim() == "*" {
+            return Ok(Self::Any);
+        }
+        let url = Url::parse(text.trim()).map_err(|_| NotASite)?;
+        let is_bare =
+            url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        if is_bare { text.parse().map(Self::Only).map_err(|_| NotASite) } else { Err(NotASite) }
     }
 }
 
 impl TryFrom<String> for AllowedOrigin {
-    type Error = crate::invite::LinkError;
+    type Error = NotASite;
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
     }
@@ -255,6 +268,16 @@ retry-after = 13
         assert_eq!(acme.clone().or(files.clone()), acme);
         assert_eq!(of("key = 'l'").or(files), of("certificate = 'c'\nkey = 'l'"));
         assert_eq!(of("acme-contact = 'n'").or(acme), of("acme = ['a']\nacme-contact = 'n'"));
+    }
+
+    #[test]
+    fn a_web_site_has_nothing_behind_its_name() {
+        for good in ["https://site.example", "https://site.example/", "http://site.example:81", " * "] {
+            assert!(good.parse::<AllowedOrigin>().is_ok(), "{good}");
+        }
+        for bad in ["https://site.example/talk", "https://site.example/?x", "https://h/#x", "https://u@h", "site", ""] {
+            assert_eq!(bad.parse::<AllowedOrigin>(), Err(NotASite), "{bad}");
+        }
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! How many typos lie between two words: letters changed, missing, too many, or swapped with the next.
 
+/// How many typos lie between two words; of the first, 64 letters count.
+pub fn typos(one: &str, other: &str) -> usize {
+    Pattern::new(one).typos(other.chars()).0
+}
+
 /// A word that others are compared with.
 pub(super) struct Pattern {
     /// For each of its letters, where it stands: bit by bit.

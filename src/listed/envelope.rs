@@ -6,7 +6,7 @@ use crate::{
     foreign,
     ids::Callid,
     negotiation::{Candidate, Message, Sdp, SdpType},
-    workrooms::{Found, Signal, SignalKind},
+    workrooms::{Found, Profiles, Signal, SignalKind},
 };
 
 /// A message as the detail of an event: the fields of a browser's description, or candidate, and the call's id.
@@ -40,8 +40,13 @@ fn description(detail: &Value) -> Option<Sdp> {
 
 /// What to call somebody, fit to be shown: the name, or else the login, or else the id of the session.
 pub(super) fn name(found: &Found) -> String {
-    let of_source = found.profiles.names().find_map(|(_, names)| names.name.or(names.login));
-    foreign::shown(&of_source.unwrap_or_else(|| found.session.to_string()), foreign::NAME)
+    given_name(&found.profiles).unwrap_or_else(|| foreign::shown(found.session.as_str(), foreign::NAME))
+}
+
+/// The name that somebody gives, or else the login, fit to be shown.
+pub(super) fn given_name(profiles: &Profiles) -> Option<String> {
+    let of_source = profiles.names().find_map(|(_, names)| names.name.or(names.login));
+    of_source.map(|name| foreign::shown(&name, foreign::NAME))
 }
 
 /// Whether somebody's name or login is exactly this, but for case.

@@ -103,6 +103,9 @@ fn nobody_and_several_are_told_apart_and_an_exact_name_decides() {
 #[test]
 fn who_is_listed_answers_one_call_at_a_time() {
     let mut bench = Bench::waiting();
+    let nameless = INBOUND.replace("name", "title");
+    let told = Output::Event(Event::Notice("somebody who gives no name calls".into()));
+    assert_eq!(Bench::waiting().line(&nameless), [told]);
     assert_eq!(bench.line(INBOUND), [Output::Event(Event::Notice("Anna calls".into()))]);
     let other = INBOUND.replace("\"c\"", "\"d\"");
     assert_eq!(sent(&bench.line(&other)), [r#"{"type":"hangup","detail":{"calls":[{"callid":"d"}]}}"#]);

@@ -3,6 +3,7 @@
 use std::{convert::Infallible, str::FromStr};
 
 use gstreamer::{self as gst, prelude::*};
+use thiserror::Error;
 
 use super::{MediaError, complaint};
 
@@ -30,6 +31,29 @@ impl FromStr for Choice {
             Some(("test", detail)) => Self::Test(Some(detail.to_owned())),
             _ => Self::Named(text.to_owned()),
         })
+    }
+}
+
+/// A test element that there is none of.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("there is no test {} \"{detail}\"", kind.noun())]
+pub struct BadChoice {
+    /// For what.
+    pub kind: Kind,
+    /// Which.
+    pub detail: String,
+}
+
+impl Choice {
+    /// What a person wrote for this kind of device.
+    pub fn of(kind: Kind, text: &str) -> Result<Self, BadChoice> {
+        let choice = text.parse().unwrap_or_default();
+        match &choice {
+            Self::Test(Some(detail)) if test_origin(kind, Some(detail)).is_err() => {
+                Err(BadChoice { kind, detail: detail.clone() })
+            }
+            Self::Auto | Self::Named(_) | Self::Test(_) | Self::None => Ok(choice),
+        }
     }
 }
 
@@ -218,6 +242,7 @@ fn test_origin(kind: Kind, detail: Option<&str>) -> Result<Origin, MediaError> {
             hz.map(Origin::Tone).ok_or_else(error)
         }
         Kind::Camera => detail.map(str::parse).transpose().map(Origin::Picture),
+        Kind::Speaker if detail.is_some() => Err(MediaError::Setup("a test speaker takes nothing behind it".into())),
         Kind::Speaker => Ok(Origin::Report),
     }
 }
@@ -277,6 +302,20 @@ mod tests {
             ("Headset: left", Choice::Named("Headset: left".into())),
         ] {
             assert_eq!(text.parse(), Ok(choice));
+        }
+    }
+
+    #[test]
+    fn a_test_device_that_there_is_none_of_is_refused() {
+        for (kind, good, bad) in [
+            (Kind::Microphone, "test:523.25", "test:abc"),
+            (Kind::Camera, "test:RED", "test:pinkish"),
+            (Kind::Speaker, "test", "test:1"),
+        ] {
+            assert!(Choice::of(kind, good).is_ok_and(|choice| matches!(choice, Choice::Test(_))), "{good}");
+            let detail = bad.replace("test:", "");
+            assert_eq!(Choice::of(kind, bad), Err(BadChoice { kind, detail }));
+            assert_eq!(Choice::of(kind, "Test room: left"), Ok(Choice::Named("Test room: left".into())));
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
     Event, Far, MediaError, OfferedServers, Options,
     description::{Layout, layout, parse},
     gate,
+    relay::Need,
     session::{Command, Commands, Inbox, address, begin, spawn, with_offered},
     studio::{Member, Studio},
 };
@@ -26,6 +27,7 @@ pub(super) fn start(
 struct Worker {
     options: Options,
     offered: OfferedServers,
+    need: Need,
     gate: gate::Handle,
     events: Sender<Event>,
     // Before the studio: what members share is torn down last.
@@ -39,8 +41,8 @@ impl Worker {
         let (studio, devices) = Studio::new(&ends, gate.passes(), &events)?;
         gate.attach(devices);
         let _ = events.try_send(Event::Ready(inventory));
-        let offered = OfferedServers::default();
-        Ok(Self { options, offered, gate, events, members: Vec::new(), studio })
+        let (offered, need) = (OfferedServers::default(), Need::of(&options));
+        Ok(Self { options, offered, need, gate, events, members: Vec::new(), studio })
     }
 
     fn run(mut self, inbox: &Inbox) {
@@ -51,7 +53,10 @@ impl Worker {
                         let _ = self.events.try_send(Event::Call(connection, MediaEvent::Failed(error.to_string())));
                     }
                 }
-                Command::Offered(servers) => self.offered = servers,
+                Command::Offered(servers) => {
+                    self.need.answered(&servers, &self.events);
+                    self.offered = servers;
+                }
                 Command::Stop => break,
             }
         }

@@ -18,6 +18,7 @@ use super::{
     devices::{self, Ends, Inventory},
     gate,
     peer::Peer,
+    relay::Need,
 };
 use crate::{
     call::{Connection, MediaCommand, MediaEvent},
@@ -151,6 +152,7 @@ impl Drop for LastWord {
 struct Worker {
     options: Options,
     offered: OfferedServers,
+    need: Need,
     ends: Ends,
     gate: gate::Handle,
     events: Sender<Event>,
@@ -165,8 +167,8 @@ struct Worker {
 impl Worker {
     fn new(options: Options, gate: gate::Handle, events: Sender<Event>) -> Result<Self, MediaError> {
         let (ends, inventory) = begin(&options, &events)?;
-        let offered = OfferedServers::default();
-        let mut worker = Self { options, offered, ends, gate, events, prepared: None, current: None, next: None };
+        let (offered, need) = (OfferedServers::default(), Need::of(&options));
+        let mut worker = Self { options, offered, need, ends, gate, events, prepared: None, current: None, next: None };
         worker.prepare()?;
         let _ = worker.events.try_send(Event::Ready(inventory));
         Ok(worker)
@@ -252,6 +254,7 @@ impl Worker {
 
     /// The first ones are made known to the peer that is prepared; those it has cannot be taken from it again.
     fn use_servers(&mut self, servers: OfferedServers) {
+        self.need.answered(&servers, &self.events);
         if servers != self.offered {
             let are_first = self.offered == OfferedServers::default();
             self.offered = servers;

@@ -50,6 +50,8 @@ pub(super) struct Member {
     tries: u32,
     offers: u32,
     is_too_many: bool,
+    /// Whether it came back after it had left: what stood before may be a page that is gone, and does not count.
+    is_back: bool,
     random: fastrand::Rng,
     told: Option<MemberState>,
     /// Why the last try came to nothing, until it is told.
@@ -85,6 +87,7 @@ impl Member {
             tries: 0,
             offers: 0,
             is_too_many: false,
+            is_back: false,
             random: fastrand::Rng::with_seed(seed),
             told: None,
             why: None,
@@ -94,6 +97,7 @@ impl Member {
     /// It is in the room, or there again.
     pub(super) fn meet(&mut self, now: Instant, order: Order) {
         self.end_tries(now);
+        self.is_back = self.told == Some(MemberState::Left);
         (self.order, self.is_due) = (order, order == Order::Ahead);
         (self.gone, self.retry, self.tries, self.offers, self.is_too_many) = (None, None, 0, 0, false);
     }
@@ -207,7 +211,7 @@ impl Member {
     fn entered(&mut self, now: Instant, at: usize, phase: Phase) {
         self.attempts[at].phase = phase;
         if phase == Phase::Connected {
-            (self.tries, self.offers) = (0, 0);
+            (self.tries, self.offers, self.is_back) = (0, 0, false);
             self.early.clear();
             // What stood before has done its service.
             self.attempts[..at].iter_mut().for_each(|before| before.end(now));
@@ -215,7 +219,10 @@ impl Member {
     }
 
     fn ended(&mut self, now: Instant, at: usize, ending: Option<Ending>) {
+        let is_last = at + 1 == self.attempts.len();
         self.attempts.remove(at);
+        // What was to take its place came to nothing, and it stands.
+        self.is_back &= !is_last;
         self.why = ending.and_then(words).or(self.why.take());
         let is_lost = self.why.is_some() && self.attempts.is_empty();
         if is_lost && self.is_ahead() && self.tries < TRIES {
@@ -229,8 +236,8 @@ impl Member {
     pub(super) fn news(&mut self) -> Option<(MemberState, Option<String>)> {
         let state = match () {
             () if self.gone.is_some() => MemberState::Left,
-            () if self.attempts.iter().any(Attempt::is_up) => MemberState::Connected,
-            () if self.is_on() => MemberState::Connecting,
+            () if !self.is_back && self.attempts.iter().any(Attempt::is_up) => MemberState::Connected,
+            () if self.attempts.iter().any(|attempt| !attempt.is_up() || !self.is_back) => MemberState::Connecting,
             () if self.is_too_many => MemberState::TooMany,
             () => MemberState::Here,
         };

@@ -211,6 +211,30 @@ fn a_member_that_only_lost_its_line_keeps_its_connection_until_the_next_stands()
 }
 
 #[test]
+fn a_page_that_is_loaded_again_is_here_and_connecting_before_it_is_connected() {
+    let mut world = World::joined(&[]);
+    let states = |world: &mut World| {
+        let state = |event| if let Event::Member(_, state, _) = event { Some(state) } else { None };
+        world.events().into_iter().filter_map(state).collect::<Vec<_>>()
+    };
+    world.line("ROOM_PEER_JOINED 1");
+    world.take();
+    world.offers("1");
+    world.up("1");
+    world.take();
+    world.line("ROOM_PEER_LEFT 1");
+    world.line("ROOM_PEER_JOINED 1");
+    assert_eq!(states(&mut world), [MemberState::Left, MemberState::Here]);
+    world.offers("1");
+    let before = world.take();
+    let told = |output: &Output| matches!(output, Output::Event(Event::Member(_, MemberState::Connecting, None)));
+    assert!(before.iter().any(told), "{before:?}");
+    world.outputs = before.into_iter().filter(|output| !told(output)).collect();
+    world.up("1");
+    assert_eq!(states(&mut world), [MemberState::Connected]);
+}
+
+#[test]
 fn a_lost_line_is_made_anew_and_the_connections_go_on_meanwhile() {
     let mut world = World::joined(&["1", "2"]);
     let media = world.media();

@@ -91,7 +91,9 @@ impl Caller {
         self.station.introduce(None, self.name.clone());
         self.show(&screen::Event::Unsealed);
         if self.waits {
-            self.show(&screen::Event::Waiting { uid: self.name.clone() });
+            let (uid, server) = (self.name.clone(), self.station.home.link_origin());
+            let command = self.way.command_for(&uid, &server);
+            self.show(&screen::Event::Waiting { uid, command });
         }
     }
 
@@ -144,8 +146,9 @@ impl Caller {
             socket::Event::Open => self.handle(Input::SocketOpen),
             socket::Event::Line(line) => self.handle(Input::Line(line)),
             socket::Event::Closed(error) => {
-                error.map_or(Ok(()), |error| self.no_line(error))?;
-                self.handle(Input::SocketClosed)
+                let why = error.as_ref().map(|error| self.station.gone(error));
+                error.filter(SocketError::is_trouble).map_or(Ok(()), |error| self.no_line(error))?;
+                self.handle(why.map_or(Input::SocketClosed, Input::ServerGone))
             }
         }
     }

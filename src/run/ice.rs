@@ -22,10 +22,11 @@ const SHORTEST: Duration = Duration::from_secs(5);
 
 /// Keeps the media told, for as long as there are any; a server inside this program has nothing to offer.
 pub(super) fn keep_asking(home: &Home, media: &Media) {
+    let (server, media) = (home.connect_origin().clone(), media.offered());
     if home.is_here() {
+        let _ = media.set(OfferedServers::default());
         return;
     }
-    let (server, media) = (home.connect_origin().clone(), media.offered());
     rt::spawn(async move {
         let mut retry = RETRY;
         loop {

@@ -111,7 +111,7 @@ impl Visit {
             socket::Event::Open => self.handle(Input::SocketOpen),
             socket::Event::Line(line) => understood(&line).map_or(Ok(()), |line| self.handle(Input::Line(line))),
             socket::Event::Closed(error) => {
-                error.map_or(Ok(()), |error| self.no_line(error))?;
+                error.filter(SocketError::is_trouble).map_or(Ok(()), |error| self.no_line(error))?;
                 self.handle(Input::SocketClosed)
             }
         }

@@ -13,7 +13,7 @@ use tokio::{
 pub use self::settings::{SettingsError, settings};
 use crate::{
     run::Error,
-    server::{self, LocalAuthority, Options, Server, ServerError, Tls, Urls},
+    server::{self, Finding, LocalAuthority, Options, Server, ServerError, Tls, Urls},
 };
 
 /// Runs the server until SIGINT or SIGTERM, and says on `out` where it listens.
@@ -27,7 +27,11 @@ pub fn serve(options: Options, out: &mut impl Write) -> Result<(), ServerError> 
         Signals::new()?
     };
     let is_by_acme = matches!(options.settings.tls, Tls::Acme { .. });
+    let doubts = server::doubts(&options);
     let mut server = Server::start(options)?;
+    for server::Doubt { message, hint, .. } in doubts {
+        tracing::warn!("{message}: {hint}");
+    }
     notify(&[NotifyState::Ready]);
     // A reader of ours that goes away is no reason to stop serving others.
     let _ = announce(server.urls(), server.authority(), out).and_then(|()| finish(is_by_acme, out));
@@ -111,13 +115,13 @@ impl Signals {
 }
 
 /// What a server that is started so would find, thing by thing.
-pub fn check(options: Result<Options, Error>) -> Vec<(&'static str, Result<String, Error>)> {
+pub fn check(options: Result<Options, Error>) -> Vec<(&'static str, Result<Finding, Error>)> {
     match options {
         Err(error) => vec![("settings", Err(error))],
         Ok(options) => {
             let found =
                 server::check(&options).into_iter().map(|check| (check.what, check.outcome.map_err(Error::from)));
-            [("settings", Ok("they go together".to_owned()))].into_iter().chain(found).collect()
+            [("settings", Ok(Finding::Good("they go together".to_owned())))].into_iter().chain(found).collect()
         }
     }
 }

@@ -170,6 +170,11 @@ impl Station {
         Error::Socket { origin: self.home.connect_origin().clone(), source }
     }
 
+    /// That the server is not there any more, for this reason.
+    pub(super) fn gone(&self, why: &SocketError) -> String {
+        format!("the server {} has gone ({why})", self.home.connect_origin())
+    }
+
     /// Has the media do something for a connection of a call.
     pub(super) fn call(&self, connection: Connection, command: MediaCommand) {
         if let Some(media) = &self.media {

@@ -102,6 +102,8 @@ pub enum Event {
     Waiting {
         /// What this side goes by there.
         uid: String,
+        /// What the other side types to call, where it is a twocan too.
+        command: String,
     },
     /// Something is not what it claims to be; nothing came of it, and each is told once until [`Event::Sealed`].
     Suspicious {

@@ -82,7 +82,7 @@ mod tests {
             Event::Started { version: "0.1.0".into(), unix_ms: 1.25, conversation: Some(conversation), name: text() },
             Event::Started { version: "0.1.0".into(), unix_ms: 1_700_000_000_000.25, conversation: None, name: text() },
             Event::Unsealed,
-            Event::Waiting { uid: text() },
+            Event::Waiting { uid: text(), command: text() },
             Event::Server { url: "http://localhost:8443/".into(), embedded: true },
             Event::Devices { microphone: Some(text()), camera: None, speaker: None, window: None },
             Event::Notice { message: text(), hint: Some(text()) },

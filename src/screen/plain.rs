@@ -14,6 +14,8 @@ pub(super) enum Typed {
     Command(Command),
     /// The safety words.
     Words,
+    /// The way in for others.
+    Link,
 }
 
 /// The line for `event`, if it is worth one; `before` and `status` are how things stood without it and stand with it.
@@ -25,7 +27,7 @@ pub(super) fn line(event: &Event, before: &Status, status: &Status) -> Option<St
         }
         Event::Started { version, conversation: None, name, .. } => format!("twocan {version}: {name}"),
         Event::Unsealed => status::unsealed().to_owned(),
-        Event::Waiting { uid } => format!("waiting for whoever calls \"{uid}\""),
+        Event::Waiting { uid, command } => format!("waiting for whoever calls \"{uid}\"; in another twocan: {command}"),
         Event::Server { url, embedded: true } => format!("server: {url} (in this program)"),
         Event::Server { url, embedded: false } => format!("server: {url}"),
         Event::Devices { microphone, camera, speaker, window } => format!(
@@ -105,6 +107,11 @@ pub(super) fn safety_words(status: &Status) -> String {
     }
 }
 
+/// How others come to this side, for whoever asked.
+pub(super) fn way_in(status: &Status) -> String {
+    status.way_in().map_or_else(|| "there is no link for others here".to_owned(), harmless)
+}
+
 fn call(state: CallState, reason: Option<Ending>, before: &Status, status: &Status) -> Option<String> {
     let name = status.who();
     Some(match state {
@@ -165,10 +172,11 @@ pub(super) fn typed(line: &str) -> Result<Typed, String> {
         ["take", "over"] => Command::TakeOver,
         ["quit"] => Command::Quit,
         ["words"] => return Ok(Typed::Words),
+        ["link"] => return Ok(Typed::Link),
         _ => {
             return Err(
                 "what can be typed: pause, unpause, toggle, mute, unmute, camera on, camera off, hang up, volume \
-                        PERCENT, words, take over, quit"
+                        PERCENT, words, link, take over, quit"
                     .to_owned(),
             );
         }

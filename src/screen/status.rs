@@ -79,8 +79,10 @@ pub(super) enum Mood {
 #[derive(Debug, Clone)]
 pub(super) struct Status {
     pub(super) name: String,
-    /// Whether this side only waits to be called, by whomever.
-    pub(super) waits: bool,
+    /// What whoever calls this side types, where it only waits to be called, by whomever.
+    pub(super) waits: Option<String>,
+    /// What this side goes by in a room.
+    pub(super) number: Option<String>,
     pub(super) server: Option<String>,
     pub(super) devices: Option<Devices>,
     pub(super) code: Option<Code>,
@@ -92,6 +94,8 @@ pub(super) struct Status {
     pub(super) seal: Seal,
     /// Whether the safety words were asked for.
     pub(super) words_open: bool,
+    /// Whether the way into a room was asked for, though somebody has found it.
+    pub(super) link_open: bool,
     pub(super) paused: bool,
     pub(super) microphone_muted: bool,
     pub(super) camera_off: bool,
@@ -109,7 +113,8 @@ impl Default for Status {
     fn default() -> Self {
         Self {
             name: String::new(),
-            waits: false,
+            waits: None,
+            number: None,
             server: None,
             devices: None,
             code: None,
@@ -119,6 +124,7 @@ impl Default for Status {
             far_props: None,
             seal: Seal::Unmet,
             words_open: false,
+            link_open: false,
             paused: true,
             microphone_muted: false,
             camera_off: false,
@@ -168,7 +174,8 @@ impl Status {
                 self.suspicions.clear();
             }
             Event::Unsealed => self.seal = Seal::Open,
-            Event::Waiting { .. } => self.waits = true,
+            Event::Waiting { command, .. } => self.waits = Some(command.clone()),
+            Event::Number { uid } => self.number = Some(uid.clone()),
             // Meeting anew does not undo it; who tampers may bring that about at once.
             Event::Suspicious { reason: Suspicion::Forged, message, hint } => {
                 self.notice(message.clone(), Some(hint.clone()));
@@ -190,7 +197,6 @@ impl Status {
             | Event::Tones { .. }
             | Event::Picture { .. }
             | Event::Room { .. }
-            | Event::Number { .. }
             | Event::Member { .. }
             | Event::MemberLevel { .. }
             | Event::MemberPicture { .. }

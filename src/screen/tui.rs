@@ -66,7 +66,11 @@ impl Tui {
             match self.input.recv().await {
                 // Something else may have written onto the terminal.
                 Ok(terminal::Event::Key(key)) if is_redraw(key) => self.draw(true),
-                Ok(terminal::Event::Key(key)) if is_words(key) => {
+                Ok(terminal::Event::Key(key)) if is_letter(key, 'l') => {
+                    self.status.toggle_link();
+                    self.draw(false);
+                }
+                Ok(terminal::Event::Key(key)) if is_letter(key, 'w') => {
                     self.status.toggle_words();
                     self.draw(false);
                 }
@@ -152,10 +156,11 @@ fn is_redraw(key: KeyEvent) -> bool {
     key.code == KeyCode::Char('l') && key.modifiers.contains(KeyModifiers::CONTROL)
 }
 
-/// Whether a key asks for the safety words: the screen's own affair.
-fn is_words(key: KeyEvent) -> bool {
+/// Whether a key is this letter, by itself: it asks for something that is the screen's own affair.
+fn is_letter(key: KeyEvent, letter: char) -> bool {
     let is_chord = key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
-    key.kind != KeyEventKind::Release && !is_chord && matches!(key.code, KeyCode::Char('w' | 'W'))
+    let is_it = matches!(key.code, KeyCode::Char(pressed) if pressed.eq_ignore_ascii_case(&letter));
+    key.kind != KeyEventKind::Release && !is_chord && is_it
 }
 
 /// What a key means as things stand.
@@ -212,7 +217,7 @@ mod tests {
 
     #[test]
     fn w_asks_for_the_safety_words_which_are_there_once_the_two_have_met() {
-        let key = |modifiers| is_words(KeyEvent::new(KeyCode::Char('w'), modifiers));
+        let key = |modifiers| is_letter(KeyEvent::new(KeyCode::Char('w'), modifiers), 'w');
         assert!(key(KeyModifiers::NONE) && !key(KeyModifiers::CONTROL));
         let mut status = Status::default();
         status.toggle_words();

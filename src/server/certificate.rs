@@ -7,7 +7,7 @@ use std::{io, net::IpAddr, path::Path, path::PathBuf, sync::Arc};
 use axum::{
     Router,
     body::Bytes,
-    http::header,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::any,
 };
@@ -22,6 +22,7 @@ use thiserror::Error;
 use super::{ServerError, settings::Tls};
 use acme::Acme;
 use files::Files;
+pub(super) use files::is_authority;
 use folder::Folder;
 use own::Own;
 
@@ -33,6 +34,10 @@ mod own;
 
 /// Where this machine's own authority is to be had.
 pub(super) const AUTHORITY_PATH: &str = "/ca";
+
+/// What to say there, where there is none.
+const NO_AUTHORITY: &str = "There is nothing to install here: this server's certificate was given to it, and needs no \
+                            authority of the server's own.\n";
 
 /// The certificate that is current, wherever it comes from.
 pub(super) enum Certificate {
@@ -119,7 +124,10 @@ impl Certificate {
     /// Over plain http too. No secret is in it, and https would prove nothing to who does not trust it yet: what proves it
     /// is the fingerprint that this machine shows.
     pub(super) fn routes(&self) -> Router {
-        let Some(authority) = self.authority() else { return Router::new() };
+        let Some(authority) = self.authority() else {
+            return Router::new()
+                .route(AUTHORITY_PATH, any(|| std::future::ready((StatusCode::NOT_FOUND, NO_AUTHORITY))));
+        };
         let der = Bytes::copy_from_slice(&authority.der);
         Router::new().route(AUTHORITY_PATH, any(move || std::future::ready(installable(der.clone()))))
     }

@@ -7,7 +7,9 @@ use std::{
 
 use rcgen::KeyPair;
 
-use super::{Options, ServerError, Tls, certificate::Certificate, figures, listen, probe::is_twocan, turn::Ice};
+use super::{
+    Doubt, Options, ServerError, Tls, certificate::Certificate, doubts, figures, listen, probe::is_twocan, turn::Ice,
+};
 
 /// One thing that was looked at.
 #[derive(Debug)]
@@ -15,23 +17,46 @@ pub struct Check {
     /// What it is, in a word or two.
     pub what: &'static str,
     /// How it was found, or why the server could not start with it.
-    pub outcome: Result<String, ServerError>,
+    pub outcome: Result<Finding, ServerError>,
+}
+
+/// How a thing was found that a server can start with.
+#[derive(Debug)]
+pub enum Finding {
+    /// Good, in these words.
+    Good(String),
+    /// Not as it had better be.
+    Doubtful(Doubt),
 }
 
 /// Looks at everything that a server needs from the system.
 pub fn check(options: &Options) -> Vec<Check> {
+    let settings = &options.settings;
+    let good = |how: Result<String, ServerError>, doubt: Option<Doubt>| {
+        how.map(|how| doubt.map_or(Finding::Good(how), Finding::Doubtful))
+    };
+    let connections = format!("{} at once", settings.limits.connections);
     let mut checks = vec![
-        Check { what: "state folder", outcome: state(&options.state) },
-        Check { what: "certificate", outcome: certificate(options) },
+        Check { what: "state folder", outcome: good(state(&options.state), None) },
+        Check { what: "certificate", outcome: good(certificate(options), doubts::certificate(options)) },
         Check { what: "port", outcome: port(options) },
+        Check { what: "connections", outcome: good(Ok(connections), doubts::connections(options)) },
     ];
-    if options.settings.metrics.is_some() {
+    if settings.metrics.is_some() {
         checks.push(Check { what: "metrics", outcome: metrics(options) });
     }
-    if options.settings.turn.is_some() {
-        checks.push(Check { what: "turn secret", outcome: turn(options) });
+    if settings.turn.is_some() {
+        checks.push(Check { what: "turn secret", outcome: good(turn(options), doubts::turn(options)) });
     }
     checks
+}
+
+/// What is said of a port that a twocan has: it may be the very server that is to be started anew, or another.
+fn served(what: &'static str, place: impl std::fmt::Display) -> Finding {
+    let message = format!("{place} is served by twocan already: a second one cannot start there");
+    let hint =
+        format!("stop that one first, unless it is the one that you mean to restart; or choose another --{what}");
+    Finding::Doubtful(Doubt { what, message, hint })
 }
 
 /// Whether files can be made in the folder, or in the one that it would be made in.
@@ -75,28 +100,28 @@ fn own(path: &PathBuf) -> Result<String, ServerError> {
     }
 }
 
-fn port(options: &Options) -> Result<String, ServerError> {
+fn port(options: &Options) -> Result<Finding, ServerError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
     match listen::bind(&options.listen, options.port) {
-        Ok((_, port)) if options.port == 0 => Ok(format!("any, such as {port}")),
-        Ok((_, port)) => Ok(format!("{port} is free")),
-        Err(ServerError::PortTaken { port }) if is_twocan(port) => Ok(format!("{port} is served by twocan already")),
+        Ok((_, port)) if options.port == 0 => Ok(Finding::Good(format!("any, such as {port}"))),
+        Ok((_, port)) => Ok(Finding::Good(format!("{port} is free"))),
+        Err(ServerError::PortTaken { port }) if is_twocan(port) => Ok(served("port", port)),
         Err(error) => Err(error),
     }
 }
 
-fn metrics(options: &Options) -> Result<String, ServerError> {
-    let Some(address) = options.settings.metrics else { return Ok(String::new()) };
+fn metrics(options: &Options) -> Result<Finding, ServerError> {
+    figures::apart(options)?;
+    let Some(address) = options.settings.metrics else { return Ok(Finding::Good(String::new())) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
     match figures::bind(address) {
-        Ok(_) => Ok(format!("{address} is free")),
-        // The server that runs here shows its figures there.
+        Ok(_) => Ok(Finding::Good(format!("{address} is free"))),
         Err(ServerError::Figures { source, .. })
             if source.kind() == io::ErrorKind::AddrInUse && is_twocan(address.port()) =>
         {
-            Ok(format!("{address} is served by twocan already"))
+            Ok(served("metrics", address))
         }
         Err(error) => Err(error),
     }

@@ -1,6 +1,9 @@
 //! `/metrics`: at the main port for this machine alone, or at a port of its own for whoever can reach that.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -12,7 +15,7 @@ use axum::{
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use super::{
-    ServerError,
+    Options, ServerError,
     http::{self, Arrival, Transport},
     hub::Hub,
     listen::SHORTAGE,
@@ -25,6 +28,16 @@ const CONNECTIONS: usize = 64;
 
 /// Headers by which a proxy says that somebody else asks.
 const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
+
+/// Whether the figures have a place of their own, which is not where the server itself listens.
+pub(super) fn apart(Options { settings, listen, port, .. }: &Options) -> Result<(), ServerError> {
+    let Some(address) = settings.metrics.filter(|address| address.port() == *port && *port != 0) else { return Ok(()) };
+    let is_everywhere = |ip: &IpAddr| ip.is_unspecified();
+    let meets = listen.is_empty()
+        || is_everywhere(&address.ip())
+        || listen.iter().any(|ip| is_everywhere(ip) || *ip == address.ip());
+    if meets { Err(ServerError::FiguresAtServer { address }) } else { Ok(()) }
+}
 
 /// Binds the port for the figures alone; to be called inside the runtime.
 pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {

@@ -89,12 +89,12 @@ fn refuse(no_room: NoRoom) -> Response {
 async fn receive(body: Body) -> Result<Bytes, (StatusCode, [(header::HeaderName, &'static str); 1], &'static str)> {
     // What is left unread would be taken for the next request.
     let refusal = |status, why| Err((status, [(header::CONNECTION, "close")], why));
-    let too_long = || refusal(StatusCode::PAYLOAD_TOO_LARGE, "A ticket has at most 2048 bytes.\n");
+    let too_long = || refusal(StatusCode::PAYLOAD_TOO_LARGE, "A link has at most 2048 bytes.\n");
     if body.size_hint().lower() > TICKET_LIMIT as u64 {
         return too_long();
     }
     match tokio::time::timeout(BODY_LIMIT, to_bytes(body, TICKET_LIMIT)).await {
-        Ok(Ok(ticket)) if ticket.is_empty() => refusal(StatusCode::BAD_REQUEST, "There is no ticket in this.\n"),
+        Ok(Ok(ticket)) if ticket.is_empty() => refusal(StatusCode::BAD_REQUEST, "There is no link in this.\n"),
         Ok(Ok(ticket)) => Ok(ticket),
         Ok(Err(_)) => too_long(), // Or the connection broke, and nobody hears this.
         Err(_) => refusal(StatusCode::REQUEST_TIMEOUT, "That took too long.\n"),

@@ -161,11 +161,20 @@ pub(super) fn raise_file_limit() -> usize {
             limit = getrlimit(Resource::Nofile);
         }
     }
-    let files = limit.current.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
-    // Some are taken by other things than connections; and whoever is told to come later needs one too.
-    let room = files - files / 10;
+    let (files, room) = room_in(limit.current);
     tracing::info!(files, "open files are limited");
     room
+}
+
+/// How many files this process may have open at all, and how many connections that is enough for.
+pub(super) fn file_limit() -> (usize, usize) {
+    room_in(getrlimit(Resource::Nofile).maximum)
+}
+
+fn room_in(limit: Option<u64>) -> (usize, usize) {
+    let files = limit.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
+    // Some are taken by other things than connections; and whoever is told to come later needs one too.
+    (files, files - files / 10)
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 use std::{
     fs::File,
     io::{self, Read},
-    os::unix::fs::PermissionsExt,
     path::Path,
     time::Duration,
 };
@@ -99,13 +98,8 @@ impl Ice {
 }
 
 fn secret(path: &Path) -> io::Result<Zeroizing<String>> {
-    let file = File::open(path)?;
-    if file.metadata()?.permissions().mode() & 0o004 != 0 {
-        let path = path.display();
-        tracing::warn!("{path} holds the TURN secret, and everybody on this machine can read it: chmod o-r {path}");
-    }
     let mut text = Zeroizing::new(String::new());
-    file.take(SECRET_LIMIT + 1).read_to_string(&mut text)?;
+    File::open(path)?.take(SECRET_LIMIT + 1).read_to_string(&mut text)?;
     if text.len() as u64 > SECRET_LIMIT {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 4 KiB"));
     }

@@ -100,6 +100,20 @@ fn a_call_goes_from_the_session_to_the_close_of_the_line() {
 }
 
 #[test]
+fn a_server_that_goes_during_a_call_is_not_the_far_side_leaving() {
+    for is_up in [true, false] {
+        let mut bench = Bench::calling();
+        let on = connection(&bench.line("SESSION_OK"));
+        if is_up {
+            bench.line(&Bench::description(SdpType::Answer));
+            bench.media(&on, MediaEvent::Connected);
+        }
+        let ended = done(&bench.give(Input::ServerGone("it went".into())));
+        assert_eq!(ended, ["close", r#"Idle Some(Failed("it went"))"#, r#"over Some(CutOff("it went"))"#]);
+    }
+}
+
+#[test]
 fn to_hang_up_is_to_close_the_line() {
     let mut bench = Bench::calling();
     let on = connection(&bench.line("SESSION_OK"));

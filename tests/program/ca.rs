@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde_json::json;
 use twocan::server::{Options, Server, Settings};
 
-use super::{Home, talk::Line};
+use super::{Home, assert_fails, serve::Service, talk::Line};
 
 fn server(home: &Home) -> Server {
     let listen = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
@@ -44,4 +44,14 @@ fn a_file_that_holds_no_authority_is_said_to() {
     let (code, said) = Line::open(&home, &["tim", "--ca", file.to_str().unwrap()]).end();
     assert_eq!(code, Some(5), "{said}");
     assert!(said.contains("ca.pem") && said.contains("/ca"), "{said}");
+}
+
+#[test]
+fn an_authoritys_own_certificate_is_said_to_be_none_of_a_server() {
+    let home = Home::new();
+    let (certificate, key) = super::serve::certificate(&home, true);
+    let service = Service::start(&home, &["--certificate", &certificate, "--key", &key]);
+    let server = format!("https://localhost:{}", service.port);
+    let ran = home.run(&["find", "anna", "--server", &server, "--ca", &certificate]);
+    assert_fails(&ran, 4, "an authority's own (CA:TRUE), not a server's", "");
 }

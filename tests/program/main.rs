@@ -5,6 +5,7 @@
 
 mod acme;
 mod ca;
+mod call;
 mod find;
 mod log;
 mod room;
@@ -118,11 +119,35 @@ fn help_and_version_are_no_failures() {
 
 #[test]
 fn a_wrong_flag_is_code_2() {
-    for arguments in [&["--sing"][..], &["sing"], &["talk", "--port", "x"], &["talk", "--server", "nonsense"]] {
-        let ran = Home::new().run(arguments);
-        assert_eq!(ran.code, Some(2), "{arguments:?}");
-        assert!(ran.err.starts_with("error: "), "{}", ran.err);
+    for (arguments, what, hint) in [
+        (&["--sing"][..], "'--sing'", "it goes: twocan"),
+        (&["sing"], "'sing'", "it goes: twocan"),
+        (&["talk", "--port", "x"], "a whole number", "--help"),
+        (&["talk", "--server", "nonsense"], "not a web address", "--help"),
+        (&["serve", "--origin", "https://site.example/talk"], "nothing behind it", "--help"),
+        (&["call", "bob", "--as", "bob"], "call yourself", "another name"),
+        (&["find", ""], "nobody to be found", "a name or login"),
+        (&["find", " ", "--call"], "nobody to be found", "a name or login"),
+        (&["find", "anna", "--mic", "none"], "--call", "it goes: twocan find"),
+    ] {
+        assert_fails(&Home::new().run(arguments), 2, what, hint);
     }
+}
+
+#[test]
+fn a_test_device_that_there_is_none_of_is_told_before_anything_begins() {
+    let home = Home::new();
+    let file = home.folder.path().join("config.toml");
+    fs::write(&file, "camera = 'test:pinkish'").unwrap();
+    for (flags, what, hint) in [
+        (["--camera", "test:pinkish"], "no test camera \"pinkish\"", "red, green, blue"),
+        (["--mic", "test:abc"], "no test microphone \"abc\"", "20 to 8000"),
+        (["--speaker", "test:x"], "no test speaker \"x\"", "or test"),
+        (["--config", file.to_str().unwrap()], "no test camera \"pinkish\"", "red, green, blue"),
+    ] {
+        assert_fails(&home.run(&[&["talk", "tim"][..], &flags].concat()), 2, what, hint);
+    }
+    assert!(!home.state().exists(), "nothing was made");
 }
 
 #[test]
@@ -302,7 +327,12 @@ fn settings_are_checked_before_anything_begins() {
     let path = file.to_str().unwrap();
     assert_fails(&home.run(&["talk", "tim", "--config", path]), 5, "config.toml", "--config");
     fs::write(&file, "port = 1\nprot = 2\n").unwrap();
-    assert_fails(&home.run(&["talk", "tim", "--config", path]), 3, "line 2: unknown field `prot`", "that line");
+    assert_fails(
+        &home.run(&["talk", "tim", "--config", path]),
+        3,
+        "line 2: unknown key `prot`: did you mean `port`?",
+        "that line",
+    );
     fs::write(&file, "").unwrap();
     let turn = ["talk", "tim", "--config", path, "--turn", "turn:me:secret@host"];
     assert_fails(&home.run(&turn), 2, "command line", "README");

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -24,7 +24,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    fn start(home: &Home, flags: &[&str]) -> Self {
+    pub(crate) fn start(home: &Home, flags: &[&str]) -> Self {
         Self::start_under(&[], home, flags)
     }
 
@@ -226,6 +226,7 @@ impl Home {
 fn a_check_says_that_all_is_well_and_leaves_nothing_behind() {
     let home = Home::new();
     let secret = home.write("secret", "hush\n");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o640)).unwrap();
     let turn = ["--turn", "turn:turn.example", "--turn-secret-file", &secret];
     let ran = home.check(&[&["--port", "0", "--metrics", "127.0.0.1:0"], &turn[..]].concat());
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{}", ran.out);
@@ -271,6 +272,75 @@ fn a_check_beside_the_running_server_knows_it() {
     let ran = home.check(&["--listen", "127.0.0.1", "--port", &service.port.to_string()]);
     assert_eq!(ran.code, Some(0), "{}", ran.out);
     assert!(ran.out.contains("is served by twocan already"), "{}", ran.out);
+    assert_doubts(&ran, "port", "served by twocan already", "stop that one first");
+}
+
+/// A line that warns of this thing, and one that says what to do.
+#[track_caller]
+fn assert_doubts(ran: &Ran, what: &str, message: &str, hint: &str) {
+    let mut lines = ran.out.lines().skip_while(|line| !line.starts_with(&format!("warn  {what}: ")));
+    assert!(lines.next().is_some_and(|line| line.contains(message)), "{what}: {}", ran.out);
+    let said = lines.next().and_then(|line| line.strip_prefix("      hint: "));
+    assert!(said.is_some_and(|line| line.contains(hint)), "{what}: {}", ran.out);
+}
+
+/// A certificate that signs itself, of an authority or of a server, and its key: their files.
+pub(crate) fn certificate(home: &Home, is_authority: bool) -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    if is_authority {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    }
+    let paths =
+        (home.write("c.pem", &params.self_signed(&key).unwrap().pem()), home.write("k.pem", &key.serialize_pem()));
+    fs::set_permissions(&paths.1, fs::Permissions::from_mode(0o600)).unwrap();
+    paths
+}
+
+#[test]
+fn a_check_does_not_call_good_what_only_starts_and_the_start_says_it_too() {
+    let home = Home::new();
+    let secret = home.write("secret", "hush\n");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let (certificate, key) = certificate(&home, true);
+    let flags = ["--turn", "turn:turn.example", "--turn-secret-file", &secret, "--certificate", &certificate];
+    let flags = [&flags[..], &["--key", &key, "--max-connections", "900000000"]].concat();
+    let ran = home.check(&[&["--port", "0"], &flags[..]].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.out);
+    assert_doubts(&ran, "turn secret", "everybody on this machine can read it", "chmod o-r");
+    assert_doubts(&ran, "certificate", "CA:TRUE", "CA:FALSE");
+    assert_doubts(&ran, "connections", "max-connections is 900000000", "LimitNOFILE");
+    let service = Service::start(&home, &flags);
+    service.signal("-TERM");
+    let (_, log) = service.end();
+    for said in ["everybody on this machine can read it: chmod o-r", "CA:TRUE", "max-connections is 900000000"] {
+        assert_eq!(log.lines().filter(|line| line.contains(said)).count(), 1, "{said}: {log}");
+    }
+}
+
+#[test]
+fn a_check_knows_a_servers_certificate_and_how_many_files_may_be_open() {
+    let home = Home::new();
+    let (certificate, key) = certificate(&home, false);
+    let ran = home.check(&["--port=0", "--certificate", &certificate, "--key", &key, "--max-connections=9"]);
+    assert!(ran.out.contains("good  certificate: ") && ran.out.contains("good  connections: 9 "), "{}", ran.out);
+    assert!(!ran.out.contains("warn"), "{}", ran.out);
+}
+
+#[test]
+fn figures_are_not_shown_where_the_server_itself_listens() {
+    let home = Home::new();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    for (listen, figures) in [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")] {
+        let metrics = format!("{figures}:{port}");
+        let flags = ["--listen", listen, "--port", &port, "--metrics", &metrics];
+        let ran = home.check(&flags);
+        assert_eq!(ran.code, Some(1), "{}", ran.out);
+        let said = format!("BAD   metrics: the figures cannot be shown at {metrics}: the server itself listens there");
+        assert!(ran.out.contains(&said), "{}", ran.out);
+        let ran = home.run(&[&["serve"], &flags[..]].concat());
+        assert_fails(&ran, 4, "the server itself listens there", "--metrics");
+    }
 }
 
 #[test]
@@ -279,7 +349,12 @@ fn what_does_not_go_together_is_told_before_anything_starts() {
     let config = home.write("config.toml", "[serve]\nkey = \"k.pem\"\n");
     assert_fails(&home.run(&["serve", "--config", &config]), 3, "needs its key", "[serve]");
     let config = home.write("config.toml", "[serve]\nmax-conections = 1\n");
-    assert_fails(&home.run(&["serve", "--config", &config]), 3, "unknown field `max-conections`", "README");
+    assert_fails(
+        &home.run(&["serve", "--config", &config]),
+        3,
+        "unknown key `max-conections`: did you mean `max-connections`?",
+        "README",
+    );
 }
 
 /// The README's `toml` blocks, and the unit's own words.

@@ -19,6 +19,7 @@ async fn next(events: &rt::Receiver<(u64, Event)>) -> (u64, String) {
         Event::Open => "open".into(),
         Event::Line(line) => line,
         Event::Closed(Some(SocketError::Restarts(back_in))) => back_in.to_string(),
+        Event::Closed(Some(SocketError::Ended(why))) => why,
         Event::Closed(error) => format!("closed {}", error.is_some()),
     };
     (number, shown)
@@ -41,7 +42,7 @@ fn the_next_connection_of_a_program_takes_over_from_its_last() {
         second.send("HELLO a".into());
         let mut both = [next(&events).await, next(&events).await];
         both.sort();
-        assert_eq!(both, [(1, "closed false".into()), (2, "HELLO".into())]);
+        assert_eq!(both, [(1, "taken over".into()), (2, "HELLO".into())]);
         let stranger = connect(&Resume::from_bits(2), 3);
         assert_eq!(next(&events).await, (3, "open".into()));
         stranger.send("HELLO a".into());

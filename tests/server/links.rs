@@ -81,7 +81,8 @@ fn the_page_finds_its_files_from_below() {
 async fn what_is_no_ticket_is_refused() {
     let running = Running::start();
     assert_eq!(leave(&running, &[b'x'; LONGEST + 1]).await.status, 413);
-    assert_eq!(leave(&running, b"").await.status, 400);
+    let empty = leave(&running, b"").await;
+    assert_eq!((empty.status, &*String::from_utf8_lossy(&empty.body)), (400, "There is no link in this.\n"));
     let head = "POST /s HTTP/1.1\r\nhost: localhost\r\n";
     let announced = format!("{head}content-length: 1000000000\r\n\r\n");
     assert_eq!(exchange(running.tcp().await, announced.as_bytes(), SOON).await.status, 413, "before any of it is sent");

@@ -190,6 +190,8 @@ async fn nothing_but_the_authority_is_plainly_offered_to_others() {
             ("/ca", "", if has_authority { "200" } else { "404" }),
         ] {
             let answer = ask(to, path, more).await;
+            let is_plain = String::from_utf8_lossy(&answer).contains("needs no authority of the server's own");
+            assert_eq!(is_plain, status == "404", "{path}");
             let answer = String::from_utf8_lossy(&answer);
             assert_eq!(answer.split(' ').nth(1), Some(status), "{path}: {answer}");
         }

@@ -50,6 +50,14 @@ impl Way {
         Ok((Self::Directory(Box::new(listed)), shown))
     }
 
+    /// What is typed elsewhere to call who waits as `name` here.
+    pub(super) fn command_for(&self, name: &str, server: &Origin) -> String {
+        match self {
+            Self::Session(_) => format!("twocan call {} --server {server}", quoted(name)),
+            Self::Directory(_) => format!("twocan find {} --call --server {server}", quoted(name)),
+        }
+    }
+
     pub(super) fn handle(&mut self, now: Instant, input: Input) {
         match self {
             Self::Session(session) => session.handle(now, input),
@@ -86,8 +94,32 @@ impl Way {
     }
 }
 
+/// One word of a shell.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "._@:/+-".contains(c);
+    let is_word = !text.starts_with('-') && !text.is_empty() && text.chars().all(is_plain);
+    if is_word { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 /// A number, as stock peers have it: some of them read nothing else.
 fn random_uid(seed: u64) -> Result<PeerUid, Error> {
     let number = 1 + seed % 1_000_000_000;
     number.to_string().parse().map_err(|_| Error::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_to_call_types_one_word_for_the_name() {
+        for (name, word) in
+            [("4711", "4711"), ("Zoë", "Zoë"), ("Tim B.", "'Tim B.'"), ("a'b;", r"'a'\''b;'"), ("$x", "'$x'")]
+        {
+            assert_eq!(quoted(name), word);
+        }
+        let (way, shown) = Way::to(Who::Listed("Tim B.".into()), None, Gate::Closed).unwrap();
+        let server = "https://host:8443".parse().unwrap();
+        assert_eq!(way.command_for(&shown, &server), "twocan find 'Tim B.' --call --server https://host:8443");
+    }
 }

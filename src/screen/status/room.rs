@@ -75,10 +75,26 @@ impl Status {
             }
             _ => {}
         }
-        // The way into the room is shown for as long as nobody has found it.
+        self.show_way_in();
+    }
+
+    /// The way into the room is shown for as long as nobody has found it, or whenever it is asked for.
+    fn show_way_in(&mut self) {
         if let Some(room) = &self.room {
-            self.code = Some(room.code.clone()).filter(|_| room.members.is_empty());
+            self.code = Some(room.code.clone()).filter(|_| room.members.is_empty() || self.link_open);
         }
+    }
+
+    /// Shows the way into the room, or no longer.
+    pub(in crate::screen) fn toggle_link(&mut self) {
+        self.link_open = self.room.is_some() && !self.link_open;
+        self.show_way_in();
+    }
+
+    /// How others come to this side: by a link, or by what they type.
+    pub(in crate::screen) fn way_in(&self) -> Option<&str> {
+        let code = self.room.as_ref().map(|room| &room.code).or(self.code.as_ref());
+        code.map(|code| code.link.as_str()).or(self.waits.as_deref())
     }
 
     /// How things stand in the room.
@@ -139,6 +155,14 @@ mod tests {
         let come = [member("1", MemberState::Here)];
         assert!(status(&come).code.is_none());
         assert!(status(&[&come[..], &[member("1", MemberState::Left)]].concat()).code.is_some());
+        let mut asked = status(&come);
+        asked.toggle_link();
+        assert!(asked.code.is_some(), "it was asked for");
+        asked.handle(&member("2", MemberState::Here));
+        assert!(asked.code.is_some(), "and stays");
+        asked.toggle_link();
+        assert!(asked.code.is_none());
+        assert_eq!(asked.way_in(), Some("https://h/?room=tea"));
     }
 
     #[test]

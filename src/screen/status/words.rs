@@ -63,7 +63,7 @@ impl Status {
     pub(in crate::screen) fn who(&self) -> &str {
         match self.room {
             Some(_) => "the others",
-            None if self.waits || self.name.starts_with("conversation") => "the other side",
+            None if self.waits.is_some() || self.name.starts_with("conversation") => "the other side",
             None => &self.name,
         }
     }
@@ -91,7 +91,7 @@ impl Status {
         let (mood, text) = match (self.line, self.far_here, self.paused) {
             (LineState::Connecting, ..) => (Mood::Waiting, "connecting to the server …".into()),
             (LineState::Offline, ..) => (Mood::Trouble, "no connection to the server — trying again".into()),
-            _ if self.waits => (Mood::Waiting, format!("waiting for a call to {}", self.name)),
+            _ if self.waits.is_some() => (Mood::Waiting, format!("waiting for a call to {}", self.name)),
             _ if self.code.is_some() => (Mood::Waiting, "waiting for the other side to open the link".into()),
             (_, true, true) => (Mood::Paused, PRESS_SPACE.into()),
             (_, true, false) => (Mood::Waiting, self.again()),

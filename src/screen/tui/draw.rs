@@ -105,7 +105,9 @@ impl Canvas<'_, '_> {
     }
 
     fn name(&self) -> Line<'static> {
-        Line::from(vec![Span::from("twocan ").dim(), Span::from(self.status.name.clone()).bold()])
+        let number = self.status.number.iter().map(|number| Span::from(format!(" — you are {number}")).dim());
+        let name = [Span::from("twocan ").dim(), Span::from(self.status.name.clone()).bold()];
+        name.into_iter().chain(number).collect()
     }
 
     /// What the state bar says at this width, with so many empty rows above and below.
@@ -201,6 +203,11 @@ impl Canvas<'_, '_> {
 
     fn notices(&mut self, area: Rect) {
         let mut lines = Vec::new();
+        if let Some(command) = self.status.waits.as_ref().filter(|_| self.status.call == CallState::Idle) {
+            lines.push(Line::from("To call from another twocan:"));
+            lines.extend(chopped(command, area.width));
+            lines.push(Line::default());
+        }
         if let Some(local) = self.status.code.as_ref().and_then(|code| code.local.as_ref()) {
             lines.push(Line::from("In a browser on this machine:"));
             lines.extend(chopped(local, area.width));
@@ -282,6 +289,7 @@ fn keys(status: &Status, width: u16) -> Vec<Line<'static>> {
     if status.room.is_some() {
         // There is no one call to end.
         keys.retain(|(key, _)| *key != "h");
+        keys.insert(keys.len() - 1, ("l", "link"));
     }
     if status.line == LineState::Taken {
         keys.insert(0, ("t", "try again"));
@@ -451,6 +459,30 @@ mod tests {
         let seen = seen(80, 24, &[JOINED, code()]);
         assert!(!seen.contains('▀') && seen.contains("too small for the QR code"), "{seen}");
         assert!(seen.lines().collect::<String>().contains(LINK), "{seen}");
+    }
+
+    #[test]
+    fn in_a_room_one_sees_ones_own_number_and_the_link_whenever_it_is_asked_for() {
+        let (name, link) = ("tea".to_owned(), "https://192.168.178.20:8443/?room=tea".to_owned());
+        let room = Event::Room { name, link: link.clone(), local: None };
+        let come = Event::Member { uid: "4712".into(), state: MemberState::Connected, message: None };
+        let mut status = status(&[room, Event::Number { uid: "4711".into() }, JOINED, come]);
+        let seen = |status: &Status| text(&drawn(80, 40, status, Inks::Colour));
+        let talking = seen(&status);
+        assert!(talking.contains("you are 4711") && talking.contains("4712 is connected"), "{talking}");
+        assert!(!talking.contains(&link) && talking.contains("l link"), "{talking}");
+        status.toggle_link();
+        assert!(seen(&status).contains(&link), "{}", seen(&status));
+        status.toggle_link();
+        assert!(!seen(&status).contains(&link));
+    }
+
+    #[test]
+    fn who_waits_sees_what_the_other_side_types_until_it_calls() {
+        let command = "twocan call 4711 --server https://192.168.178.20:8443";
+        let waiting = Event::Waiting { uid: "4711".into(), command: command.into() };
+        assert!(seen(80, 24, &[Event::Unsealed, waiting.clone(), JOINED]).contains(command));
+        assert!(!seen(80, 24, &[Event::Unsealed, waiting, JOINED, HERE, CONNECTED]).contains(command));
     }
 
     #[test]

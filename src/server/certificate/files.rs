@@ -5,7 +5,6 @@
 use std::{
     fs::File,
     io::{self, Read},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -68,11 +67,6 @@ impl Files {
     pub(super) fn load(certificate: &Path, key: &Path) -> Result<Self, ServerError> {
         let content = Content::read(certificate, key)?;
         let current = Mutex::new(content.load(certificate, key)?);
-        // A group may well be meant to read it.
-        if key.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0) {
-            let key = key.display();
-            tracing::warn!("{key} holds the private key, and everybody on this machine can read it: chmod o-r {key}");
-        }
         Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), current })
     }
 
@@ -198,6 +192,12 @@ fn until(chain: &[CertificateDer]) -> Result<SystemTime, CertificateProblem> {
         now if now < time(from) => Err(CertificateProblem::NotYet),
         _ => Ok(time(until)),
     }
+}
+
+/// Whether the first certificate is an authority's.
+pub(in crate::server) fn is_authority(text: &[u8]) -> bool {
+    let first = chain(text).ok().and_then(|chain| chain.into_iter().next());
+    first.is_some_and(|first| x509_parser::parse_x509_certificate(&first).is_ok_and(|(_, parsed)| parsed.is_ca()))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else is wrong with the pair shows when the key is read")]
