@@ -137,12 +137,13 @@ export class Tab extends Side {
   async press(selector = "#unpause") {
     if (this.machine.tabs.length > 1) await this.page.bringToFront();
     const hit = (button, target) => button.id === target || button.contains(document.getElementById(target));
-    for (let tries = 0; ; tries++) {
+    for (let misses = 0; ; misses++) {
       const from = this.cursor;
       await this.page.click(selector);
       const pressed = await this.wait("pressed", ({ kind }) => kind === "click", { from });
       // A page that is still being laid out may have moved it from under the mouse.
-      if (tries === MISSES || (await this.page.$eval(selector, hit, pressed.target))) return pressed;
+      if (await this.page.$eval(selector, hit, pressed.target)) return pressed;
+      if (misses === MISSES) throw new Error(`${this.name}: "${pressed.target}" was hit rather than ${selector}`);
     }
   }
 
