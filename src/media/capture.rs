@@ -16,8 +16,9 @@ pub(super) const RAW_SOUND: &str = "audio/x-raw,format=S16LE,rate=48000,channels
 /// Pictures between the camera and the codec: as often as the camera makes them, 30 times a second if it can.
 const RAW_PICTURE: &str = "video/x-raw,width=640,height=480,pixel-aspect-ratio=1/1,framerate=30/1;\
     video/x-raw,width=640,height=480,pixel-aspect-ratio=1/1";
-/// How close pictures may follow each other: at 25 ms a camera of 30 a second loses none, and one of 60 every other.
-const PICTURES_APART: gst::ClockTime = gst::ClockTime::from_mseconds(25);
+/// How close pictures may follow each other: at 20 ms a camera of 30 a second loses none, even one that is 13 ms early,
+/// and one of 60 every other.
+const PICTURES_APART: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 
 /// One chain that ends at an encoder.
 #[derive(Debug)]
@@ -239,7 +240,8 @@ mod tests {
                 let time = pictures.recv_timeout(Duration::from_secs(10)).expect("a picture").expect("with its time");
                 older += usize::from(time < opened);
             }
-            assert!(older <= 1, "{older} of ten are from before, but at most one was still under way");
+            // One that waited, and one that was being converted.
+            assert!(older <= 2, "{older} of ten are from before, but at most two were still under way");
             chain.shut();
             pictures.try_iter().for_each(drop);
         }

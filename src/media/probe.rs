@@ -124,12 +124,17 @@ pub(super) fn thin_out(pad: &gst::Pad, apart: gst::ClockTime) {
     let next = AtomicU64::new(0);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let Some(time) = info.buffer().and_then(|buffer| buffer.pts()) else { return gst::PadProbeReturn::Ok };
-        if time.nseconds() < next.load(Ordering::Relaxed) {
+        if is_too_soon(time, gst::ClockTime::from_nseconds(next.load(Ordering::Relaxed))) {
             return swallow(info);
         }
         next.store((time + apart).nseconds(), Ordering::Relaxed);
         gst::PadProbeReturn::Ok
     });
+}
+
+/// Whether a buffer of this time comes before the `next` that may pass, which a clock that has jumped does not put off.
+fn is_too_soon(time: gst::ClockTime, next: gst::ClockTime) -> bool {
+    time < next && next <= time + gst::ClockTime::SECOND
 }
 
 /// Drops at `pad` what is left over from before a pause, and what has no time.
@@ -184,6 +189,14 @@ mod tests {
     fn sine(hz: f64, amplitude: f64) -> Vec<u8> {
         let sample = |at: usize| (at as f64 * hz * std::f64::consts::TAU / 48_000.0).sin() * amplitude * 32_767.0;
         (0..960).flat_map(|at| (sample(at) as i16).to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn one_picture_from_the_future_does_not_hold_the_later_ones_up() {
+        let [time, later] = [7, 40].map(gst::ClockTime::from_seconds);
+        let soon = gst::ClockTime::from_mseconds(1);
+        assert!(is_too_soon(time, time + soon));
+        assert!(!is_too_soon(time, time) && !is_too_soon(time, time - soon) && !is_too_soon(time, later));
     }
 
     #[test]
