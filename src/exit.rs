@@ -197,7 +197,9 @@ impl Exit {
         let hint = match error {
             SocketError::Unreachable(_) => "check the address and the network, and that `twocan serve` runs there",
             SocketError::NotRendezvous(_) => "check the address; `twocan serve` shows the right one",
-            SocketError::Restarts(_) | SocketError::Busy(_) | SocketError::Ended(_) => "try again in a moment",
+            SocketError::Restarts(_) | SocketError::Busy(_) | SocketError::LetGo(_) | SocketError::Ended(_) => {
+                "try again in a moment"
+            }
             SocketError::Certificate(_) => "check the address and this machine's clock",
             SocketError::Untrusted => {
                 "trust the server's own authority: --ca FILE, which it gives at /ca; or start it with --acme and its public name"
@@ -213,7 +215,9 @@ impl Exit {
             Failure::Busy => "try again when its call is over",
             Failure::UidTaken => return Self::hinting(Kind::Input, "choose another name with --as"),
             Failure::Refused(_) => "check the name and the server",
-            Failure::ServerGone => return Self::hinting(Kind::Network, "check the network, and that the server runs"),
+            Failure::ServerGone(_) => {
+                return Self::hinting(Kind::Network, "check the network, and that the server runs");
+            }
             Failure::CutOff(_) => {
                 let hint =
                     "call again once the server is there; a conversation (`twocan talk`) goes on without its server";
@@ -358,7 +362,7 @@ mod tests {
         assert_means(no_call(Failure::Busy), 9, "over");
         assert_means(no_call(Failure::Several("Anna B., Anna C.".into())), 9, "in full");
         assert_means(no_call(Failure::Refused("x".into())), 9, "check");
-        assert_means(no_call(Failure::ServerGone), 4, "server runs");
+        assert_means(no_call(Failure::ServerGone(None)), 4, "server runs");
         assert_means(no_call(Failure::CutOff("x".into())), 4, "once the server is there");
         assert_means(no_call(Failure::Ended(Ending::NoAnswer)), 9, "again");
         assert_means(no_call(Failure::Ended(Ending::NoConnection)), 9, "--turn");

@@ -101,7 +101,8 @@ impl Listed {
                 Ok(event) => self.hear(now, event),
                 Err(error) => tracing::debug!(%error, "the server says what nobody here understands"),
             },
-            Input::SocketClosed | Input::ServerGone(_) => self.closed(now),
+            Input::SocketClosed => self.closed(now, None),
+            Input::ServerGone(why) => self.closed(now, Some(why)),
             Input::ServerStops(back_in) => self.backoff.told(back_in),
             Input::Media(connection, event) => self.tell_call(now, stock::Input::Media(connection, event)),
             Input::Gate(gate) if gate != self.gate => self.set_gate(gate),
@@ -198,10 +199,10 @@ impl Listed {
         self.say(&ClientEvent::Hangup(vec![call.callid.clone()]));
     }
 
-    fn closed(&mut self, now: Instant) {
+    fn closed(&mut self, now: Instant, why: Option<String>) {
         self.line = Line::Down(None);
         if self.is_looking() {
-            return self.fail(Failure::ServerGone);
+            return self.fail(Failure::ServerGone(why));
         }
         let retry = self.backoff.next(now, &mut self.random);
         self.line = Line::Down(Some(retry));
@@ -232,7 +233,7 @@ impl Listed {
         if self.due.is_some_and(|due| due <= now) {
             self.due = None;
             match self.setup.role {
-                Role::Finds(_) => self.fail(Failure::ServerGone),
+                Role::Finds(_) => self.fail(Failure::ServerGone(None)),
                 Role::Waits(_) => self.over(now, Ending::NoAnswer),
             }
         }

@@ -122,9 +122,9 @@ pub enum Failure {
     /// The server refuses, in these words.
     #[error("the server says: {0}")]
     Refused(String),
-    /// The server closed the line, or said nothing, before there was a session.
-    #[error("the server is gone")]
-    ServerGone,
+    /// The server closed the line, or said nothing, before there was a session; in these words, if there are any.
+    #[error("{}", .0.as_deref().unwrap_or("the server is gone"))]
+    ServerGone(Option<String>),
     /// The server went during the call, in these words.
     #[error("{0}, and the call with it")]
     CutOff(String),
@@ -186,8 +186,6 @@ pub struct Session {
     gate: Gate,
     was_registered: bool,
     was_connected: bool,
-    /// What became of the server, while that ends the call.
-    gone: Option<String>,
     backoff: Backoff,
     random: fastrand::Rng,
     outputs: VecDeque<Output>,
@@ -202,7 +200,6 @@ impl Session {
             gate: setup.gate,
             was_registered: false,
             was_connected: false,
-            gone: None,
             backoff: Backoff::default(),
             random: fastrand::Rng::with_seed(setup.seed),
             outputs: VecDeque::new(),
@@ -222,12 +219,8 @@ impl Session {
                 self.line = Line::Registering(now + REPLY_LIMIT);
             }
             Input::Line(line) => self.hear(now, &line),
-            Input::SocketClosed => self.closed(now),
-            Input::ServerGone(why) => {
-                self.gone = Some(why);
-                self.closed(now);
-                self.gone = None;
-            }
+            Input::SocketClosed => self.closed(now, None),
+            Input::ServerGone(why) => self.closed(now, Some(why)),
             Input::ServerStops(back_in) => self.backoff.told(back_in),
             Input::Media(connection, event) => self.tell_call(now, stock::Input::Media(connection, event)),
             Input::Gate(gate) if gate != self.gate => self.set_gate(gate),
@@ -272,7 +265,7 @@ impl Session {
             Ok(ServerLine::Error(_)) if self.was_registered => {
                 // It may still hold this side's last connection.
                 self.outputs.push_back(Output::Disconnect);
-                self.closed(now);
+                self.closed(now, None);
             }
             Ok(ServerLine::Error(text)) if text == UID_TAKEN => self.fail(Failure::UidTaken),
             Ok(ServerLine::Error(text)) => self.fail(Failure::Refused(text)),
@@ -317,13 +310,13 @@ impl Session {
         }
     }
 
-    fn closed(&mut self, now: Instant) {
+    fn closed(&mut self, now: Instant, why: Option<String>) {
         let had_session = self.line == Line::InSession || self.call.is_on();
         self.line = Line::Down(None);
-        let ending = self.gone.clone().map_or(Ending::FarClosed, Ending::Failed);
+        let ending = why.clone().map_or(Ending::FarClosed, Ending::Failed);
         self.tell_call(now, stock::Input::End(ending));
         match self.setup.role {
-            Role::Calls(_) if !had_session => self.fail(Failure::ServerGone),
+            Role::Calls(_) if !had_session => self.fail(Failure::ServerGone(why)),
             Role::Calls(_) => {}
             Role::Waits => self.wait(now),
         }
@@ -353,7 +346,7 @@ impl Session {
             Line::Down(Some(retry)) if retry <= now => self.connect(),
             Line::Registering(until) | Line::Asked(until) if until <= now => {
                 self.outputs.push_back(Output::Disconnect);
-                self.closed(now);
+                self.closed(now, None);
             }
             Line::Down(_) | Line::Opening | Line::Registering(_) | Line::Ready | Line::Asked(_) | Line::InSession => {}
         }
@@ -384,14 +377,14 @@ impl Session {
         if closes_after_call(self.setup.gate, self.gate) {
             self.set_gate(Gate::Closed);
         }
+        let is_cut_off = matches!(self.line, Line::Down(_));
         self.disconnect();
-        match self.setup.role {
-            Role::Waits => self.connect(),
-            Role::Calls(_) => {
-                let cut_off = self.gone.take().map(Failure::CutOff);
-                self.outputs.push_back(Output::Over(cut_off.or_else(|| failure(ending, was_connected))));
-            }
-        }
+        let failure = match (&self.setup.role, ending) {
+            (Role::Waits, _) => return self.connect(),
+            (Role::Calls(_), Ending::Failed(why)) if is_cut_off => Some(Failure::CutOff(why)),
+            (Role::Calls(_), ending) => failure(ending, was_connected),
+        };
+        self.outputs.push_back(Output::Over(failure));
     }
 
     fn fail(&mut self, failure: Failure) {

@@ -63,7 +63,10 @@ pub enum SocketError {
     /// The server is not there for a while, and says when it is.
     #[error("the server restarts, and is back in {} s", .0.wait().as_secs())]
     Restarts(BackIn),
-    /// The server has ended the connection, for this reason of its own.
+    /// The server has let go of the connection: it goes itself, or the next connection has taken over.
+    #[error("the server has let go of the connection: {0}")]
+    LetGo(String),
+    /// The server will have no more of this connection, for this reason.
     #[error("the server has ended the connection: {0}")]
     Ended(String),
     /// The server takes nobody in just now, and says when to come again.
@@ -78,18 +81,26 @@ pub enum SocketError {
 }
 
 impl SocketError {
-    /// Whether a person need know of it; one that a server has ended may be followed at once by one to its successor.
+    /// Whether a person need know of it; one that was let go may be followed at once by one to the server's successor.
     pub fn is_trouble(&self) -> bool {
-        !matches!(self, Self::Ended(_))
+        !matches!(self, Self::LetGo(_))
+    }
+
+    /// Whether this server can be spoken to, if not now.
+    pub fn was_spoken_to(&self) -> bool {
+        matches!(self, Self::LetGo(_) | Self::Ended(_))
     }
 
     /// When the server is back, if it says so.
     pub fn back_in(&self) -> Option<BackIn> {
         match self {
             Self::Restarts(back_in) | Self::Busy(back_in) => Some(*back_in),
-            Self::Unreachable(_) | Self::NotRendezvous(_) | Self::Ended(_) | Self::Certificate(_) | Self::Untrusted => {
-                None
-            }
+            Self::Unreachable(_)
+            | Self::NotRendezvous(_)
+            | Self::LetGo(_)
+            | Self::Ended(_)
+            | Self::Certificate(_)
+            | Self::Untrusted => None,
         }
     }
 }
@@ -235,7 +246,9 @@ async fn carry(stream: Line, outbox: &Receiver<String>, listener: &Listener) -> 
         let quiet = rt::sleep_until(Some(rt::now() + KEEPALIVE));
         select! {
             line = outbox.recv().fuse() => match line {
-                Ok(line) => if sink.send(Message::text(line)).await.is_err() { return last_word(stream).await },
+                Ok(line) => if sink.send(Message::text(line)).await.is_err() {
+                    return last_word(stream, listener).await;
+                },
                 Err(_) => {
                     let _ = sink.send(Message::Close(None)).await;
                     return None;
@@ -252,7 +265,9 @@ async fn carry(stream: Line, outbox: &Receiver<String>, listener: &Listener) -> 
                     return Some(SocketError::Unreachable("the server is silent".into()));
                 }
                 asked = true;
-                if sink.send(Message::Ping(Vec::new().into())).await.is_err() { return last_word(stream).await }
+                if sink.send(Message::Ping(Vec::new().into())).await.is_err() {
+                    return last_word(stream, listener).await;
+                }
             }
         }
     }
@@ -270,12 +285,17 @@ fn read(message: Read) -> Result<Message, Option<SocketError>> {
     }
 }
 
-/// How a connection ended on which nothing can be sent any more.
-async fn last_word(mut stream: impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin) -> Option<SocketError> {
+/// What else is said on a connection on which nothing can be sent any more, and how it ended.
+async fn last_word(
+    mut stream: impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
+    listener: &Listener,
+) -> Option<SocketError> {
     let reading = async {
         loop {
-            if let Err(ended) = read(stream.next().await) {
-                return ended;
+            match read(stream.next().await) {
+                Ok(Message::Text(text)) => listener.tell(Event::Line(text.as_str().to_owned())).await,
+                Ok(_) => {}
+                Err(ended) => return ended,
             }
         }
     };
@@ -284,10 +304,52 @@ async fn last_word(mut stream: impl Stream<Item = Result<Message, tungstenite::E
 
 /// What a server means that closes: nothing that has to be told, or that it stops, or will have no more of it.
 fn of_close(frame: &CloseFrame) -> Option<SocketError> {
-    match (frame.reason.parse(), frame.code) {
-        (Ok(back_in), _) => Some(SocketError::Restarts(back_in)),
-        (Err(_), CloseCode::Normal) => None,
-        (Err(_), code) if frame.reason.is_empty() => Some(SocketError::Ended(format!("code {code}"))),
-        (Err(_), _) => Some(SocketError::Ended(foreign::shown(&frame.reason, foreign::SENTENCE))),
+    if let Ok(back_in) = frame.reason.parse() {
+        return Some(SocketError::Restarts(back_in));
+    }
+    let reason = match &*frame.reason {
+        "" => format!("code {}", frame.code),
+        said => foreign::shown(said, foreign::SENTENCE),
+    };
+    let error = if frame.code == CloseCode::Away { SocketError::LetGo(reason) } else { SocketError::Ended(reason) };
+    (frame.code != CloseCode::Normal).then_some(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(code: u16, reason: &str) -> Message {
+        Message::Close(Some(CloseFrame { code: code.into(), reason: reason.into() }))
+    }
+
+    #[test]
+    fn why_a_server_has_ended_a_connection_is_told_but_not_that_the_next_took_over() {
+        let ended = |code, reason| match read(Some(Ok(close(code, reason)))) {
+            Err(ended) => ended.filter(SocketError::is_trouble).map(|error| error.to_string()),
+            Ok(message) => panic!("{message}"),
+        };
+        assert_eq!(ended(1000, "bye"), None);
+        assert_eq!(ended(1001, "taken over"), None);
+        for (code, reason) in [(1008, "too many messages"), (1002, "invalid protocol"), (1009, "")] {
+            let said = ended(code, reason).unwrap();
+            let why = if reason.is_empty() { "code 1009" } else { reason };
+            assert_eq!(said, format!("the server has ended the connection: {why}"));
+        }
+    }
+
+    #[test]
+    fn what_was_said_before_a_connection_ended_is_told_even_if_nothing_can_be_sent_any_more() {
+        let (events, told) = rt::channel(4);
+        let course = async {
+            let said = [Message::text("ERROR one"), Message::Ping(Vec::new().into()), Message::text("ERROR two")];
+            let said = said.into_iter().chain([close(1008, "enough")]).map(Ok);
+            last_word(futures_util::stream::iter(said), &Listener { number: 7, events }).await
+        };
+        let ended = rt::run(course).unwrap();
+        assert!(matches!(&ended, Some(SocketError::Ended(why)) if why == "enough"), "{ended:?}");
+        for line in ["ERROR one", "ERROR two"] {
+            assert!(matches!(told.try_recv(), Ok((7, Event::Line(said))) if said == line), "{line}");
+        }
     }
 }

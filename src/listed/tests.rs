@@ -137,7 +137,7 @@ fn a_call_outlives_its_line_and_is_named_when_that_is_back() {
 fn what_does_not_come_is_not_waited_for_for_ever() {
     let mut bench = Bench::finding();
     bench.now += REPLY_LIMIT;
-    assert_eq!(bench.give(Input::Deadline).pop(), Some(Output::Over(Some(Failure::ServerGone))));
+    assert_eq!(bench.give(Input::Deadline).pop(), Some(Output::Over(Some(Failure::ServerGone(None)))));
     let mut bench = Bench::waiting();
     bench.line(INBOUND);
     bench.now += OFFER_LIMIT;

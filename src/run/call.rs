@@ -155,7 +155,7 @@ impl Caller {
 
     /// Ends the program if the server never answered; otherwise says once what is wrong, and goes on.
     fn no_line(&mut self, error: SocketError) -> Result<(), Error> {
-        if !self.station.was_joined() {
+        if !self.station.was_joined() && !error.was_spoken_to() {
             return Err(self.station.unusable(error));
         }
         if self.waits {

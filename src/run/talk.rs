@@ -194,7 +194,7 @@ impl Talk {
     /// Ends the program where nobody waits for the conversation yet; elsewhere says once what is wrong, and goes on.
     fn no_line(&mut self, error: SocketError) -> Result<(), Error> {
         let back_in = error.back_in();
-        if !self.station.was_joined() && self.is_new && back_in.is_none() {
+        if !self.station.was_joined() && self.is_new && back_in.is_none() && !error.was_spoken_to() {
             return Err(self.station.unusable(error));
         }
         self.station.tell_outage(&error);

@@ -133,8 +133,11 @@ fn why_there_was_no_call_is_told_apart() {
         assert_eq!(outputs, [Output::Disconnect, Output::Over(Some(failure))], "{line}");
     }
     let failed = |mut bench: Bench, input: Input| bench.give(input).pop().expect("an output");
-    assert_eq!(failed(Bench::calling(), Input::SocketClosed), Output::Over(Some(Failure::ServerGone)));
-    assert_eq!(Bench::calling().wait(REPLY_LIMIT).pop(), Some(Output::Over(Some(Failure::ServerGone))));
+    assert_eq!(failed(Bench::calling(), Input::SocketClosed), Output::Over(Some(Failure::ServerGone(None))));
+    let why = "enough".to_owned();
+    let gone = failed(Bench::calling(), Input::ServerGone(why.clone()));
+    assert_eq!(gone, Output::Over(Some(Failure::ServerGone(Some(why)))));
+    assert_eq!(Bench::calling().wait(REPLY_LIMIT).pop(), Some(Output::Over(Some(Failure::ServerGone(None)))));
     let mut taken = Bench::new(Role::Waits);
     taken.give(Input::SocketOpen);
     assert_eq!(taken.line("ERROR peer uid taken").pop(), Some(Output::Over(Some(Failure::UidTaken))));

@@ -1,6 +1,12 @@
 //! `twocan call` as a script drives it: real programs, a real server, nothing to see or hear.
 
+use std::net::TcpListener;
+
 use serde_json::json;
+use tokio_tungstenite::tungstenite::{
+    self,
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
 
 use super::{Home, serve::Service, talk::Line};
 
@@ -50,4 +56,38 @@ fn that_there_is_no_relay_is_told_where_nothing_else_may_be_used() {
             event["event"] == "notice" && event["message"].as_str().is_some_and(|said| said.contains("--relay-only"))
         });
     }
+}
+
+/// A server that takes everybody in and says `first`, then ends the connection: 1008, "too many messages".
+fn strict(first: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || {
+                // Whoever asks for something else, by HTTP, is none of its business.
+                let Ok(mut socket) = tungstenite::accept(stream.unwrap()) else { return };
+                let frame = CloseFrame { code: CloseCode::Policy, reason: "too many messages".into() };
+                let _ = socket.read();
+                let _ = socket.send(first.into());
+                let _ = socket.close(Some(frame));
+                while socket.read().is_ok() {}
+            });
+        }
+    });
+    server
+}
+
+#[test]
+fn why_a_server_ends_the_connection_is_told() {
+    let home = Home::new();
+    for first in ["junk", "HELLO"] {
+        let (code, said) = side(&home, &strict(first), &["tim"]).end();
+        assert_eq!(code, Some(4), "{said}");
+        assert!(said.lines().next().is_some_and(|line| line.contains("too many messages")), "{said}");
+    }
+    let mut waiting = side(&home, &strict("junk"), &["--as", "bob"]);
+    waiting.wait_for("why", |event| {
+        event["event"] == "notice" && event["message"].as_str().is_some_and(|said| said.contains("too many messages"))
+    });
 }

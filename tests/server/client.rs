@@ -19,7 +19,7 @@ async fn next(events: &rt::Receiver<(u64, Event)>) -> (u64, String) {
         Event::Open => "open".into(),
         Event::Line(line) => line,
         Event::Closed(Some(SocketError::Restarts(back_in))) => back_in.to_string(),
-        Event::Closed(Some(SocketError::Ended(why))) => why,
+        Event::Closed(Some(SocketError::LetGo(why))) => why,
         Event::Closed(error) => format!("closed {}", error.is_some()),
     };
     (number, shown)
