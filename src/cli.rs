@@ -139,7 +139,7 @@ pub struct Call {
     #[arg(long = "as", value_name = "NAME")]
     pub name: Option<PeerUid>,
     /// The same as `twocan find TEXT --call`
-    #[arg(long, value_name = "TEXT", hide = true, conflicts_with_all = ["uid", "name", "listed"])]
+    #[arg(long, value_name = "TEXT", hide = true, conflicts_with_all = ["uid", "name", "listed"], value_parser = some)]
     pub find: Option<String>,
     /// Be in the server's directory under this name, and wait for whoever calls
     #[arg(long, value_name = "NAME", conflicts_with_all = ["uid", "name"])]
@@ -259,7 +259,7 @@ const OF_A_CALL: [&str; 10] =
   twocan find anna --json                        one JSON object a line, for scripts")]
 pub struct Find {
     /// A name or login, or the beginning of one
-    #[arg(value_name = "TEXT")]
+    #[arg(value_name = "TEXT", value_parser = some)]
     pub text: String,
     /// Call who is found, if it is one person
     #[arg(long)]
@@ -328,6 +328,16 @@ pub struct Serve {
     /// How the log is written to standard error
     #[arg(long, value_enum, default_value_t = Log::Text, help_heading = "Operation")]
     pub log: Log,
+}
+
+/// A text that is not blank.
+fn some(text: &str) -> Result<String, &'static str> {
+    let text = text.to_owned();
+    if text.trim().is_empty() {
+        Err("nobody is meant; give a name or login, or the beginning of one")
+    } else {
+        Ok(text)
+    }
 }
 
 /// How the log is written.

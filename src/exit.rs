@@ -97,7 +97,6 @@ impl Exit {
                 Self::hinting(Kind::Files, "--ca takes a PEM or DER file, such as what a twocan server gives at /ca")
             }
             Error::NoCall { why, .. } | Error::NotWaiting { why, .. } => Self::of_call(why),
-            Error::NobodyMeant => Self::hinting(Kind::Usage, "give a name or login, or the beginning of one"),
             Error::OwnUid => Self::hinting(Kind::Usage, "take another name for yourself: --as NAME"),
             Error::Choice(bad) => Self::hinting(
                 Kind::Usage,

@@ -21,7 +21,7 @@
 //! - [`media`]: sound and picture behind a gate
 //! - [`server`]: the rendezvous and the page on one port
 //! - [`bookmarks`], [`config`]: files; [`cli`], [`exit`], [`screen`]: what a person or a script sees
-//! - [`run`]: one file for each command, which ties the core to the shell
+//! - [`run`]: one file for each command, which ties the core to the shell, and what several of them share
 //!
 //! Invariants: the core compiles without the shell; shell modules name the core, never each other; only [`run`] names
 //! them all; only `media/peer` names webrtcbin's signals.

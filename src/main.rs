@@ -35,7 +35,7 @@ fn main() {
         Err(error) => leave(refuse(&error)),
     };
     leave(match run(cli, started) {
-        Ok(()) => 0,
+        Ok(code) => code,
         Err(error) if exit::is_reader_gone(&error) => 0,
         Err(error) => {
             let exit = Exit::of(&error);
@@ -93,7 +93,8 @@ fn keep_one_heap() {
     }
 }
 
-fn run(cli: Cli, started: Instant) -> Result<(), Error> {
+/// Does what is asked for, and tells the exit code.
+fn run(cli: Cli, started: Instant) -> Result<u8, Error> {
     let Cli { command, common } = cli;
     let bookmarks = || Ok::<_, Error>(Bookmarks::open(&config::state_folder(common.state.as_deref())?)?);
     let out = &mut io::stdout();
@@ -116,7 +117,7 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
             let consent = if forget.yes { Consent::Given } else { Consent::Ask };
             run::bookmarks::forget(&bookmarks()?, &forget.name, consent, out)
         }
-        Some(Command::Serve(serve)) if serve.check => check(serve_options(*serve, &common), out),
+        Some(Command::Serve(serve)) if serve.check => return check(serve_options(*serve, &common), out),
         Some(Command::Serve(serve)) => {
             log_of_server(&serve, common.verbose);
             let options = serve_options(*serve, &common);
@@ -124,6 +125,7 @@ fn run(cli: Cli, started: Instant) -> Result<(), Error> {
         }
         Some(Command::Devices) => run::devices::devices(out),
     }
+    .map(|()| 0)
 }
 
 fn serve_options(serve: cli::Serve, common: &Common) -> Result<server::Options, Error> {
@@ -132,22 +134,25 @@ fn serve_options(serve: cli::Serve, common: &Common) -> Result<server::Options, 
     Ok(server::Options { settings, ..server_options(serve.host, &config, common)? })
 }
 
-/// Says line by line whether a server could start so, and how well; ends the program with code 1 if it could not.
-fn check(options: Result<server::Options, Error>, out: &mut impl Write) -> Result<(), Error> {
-    let mut is_good = true;
+/// Says line by line whether a server could start so, and how well; the exit code is 1 if it could not.
+fn check(options: Result<server::Options, Error>, out: &mut impl Write) -> Result<u8, Error> {
+    let mut code = 0;
     for (what, outcome) in run::serve::check(options) {
         let lines = match outcome {
             Ok(Finding::Good(how)) => format!("good  {what}: {how}\n"),
-            Ok(Finding::Doubtful(doubt)) => format!("warn  {what}: {}\n      hint: {}\n", doubt.message, doubt.hint),
+            Ok(Finding::Doubtful(doubts)) => doubts
+                .iter()
+                .map(|doubt| format!("warn  {what}: {}\n      hint: {}\n", doubt.message, doubt.hint))
+                .collect(),
             Err(error) => {
-                is_good = false;
+                code = 1;
                 let hint = Exit::of(&error).hint.map(|hint| format!("      hint: {hint}\n")).unwrap_or_default();
                 format!("BAD   {what}: {error}\n{hint}")
             }
         };
         out.write_all(lines.as_bytes()).map_err(Error::Output)?;
     }
-    if is_good { Ok(()) } else { std::process::exit(1) }
+    Ok(code)
 }
 
 fn talk_options(talk: cli::Talk, common: &Common, started: Instant) -> Result<talk::Options, Error> {
@@ -162,7 +167,6 @@ fn call_options(call: cli::Call, common: &Common, started: Instant) -> Result<ca
     }
     let who = match (call.uid, call.find, call.listed) {
         (Some(peer), ..) => Who::Peer(peer),
-        (_, Some(text), _) if text.trim().is_empty() => return Err(Error::NobodyMeant),
         (_, Some(text), _) => Who::Found(text),
         (.., Some(name)) => Who::Listed(name),
         (None, None, None) => Who::Anybody,
@@ -189,9 +193,6 @@ fn means(flags: cli::Means, common: &Common, started: Instant) -> Result<Means, 
 }
 
 fn find_somebody(find: cli::Find, common: &Common, out: &mut impl Write) -> Result<(), Error> {
-    if find.text.trim().is_empty() {
-        return Err(Error::NobodyMeant);
-    }
     let (config, means) = (settings(common)?, find.means);
     if let Some(authority) = means.media.ca.as_ref().or(config.ca.as_ref()) {
         socket::trust_also(authority)?;

@@ -68,9 +68,6 @@ pub enum Error {
         /// Where.
         origin: Origin,
     },
-    /// A search for nothing.
-    #[error("there is nobody to be found by an empty text")]
-    NobodyMeant,
     /// Both sides of a call would go by the same name.
     #[error("you cannot call yourself: both sides would go by the same name")]
     OwnUid,

@@ -15,8 +15,8 @@ use super::gate::Passes;
 
 /// How late sound may reach the payloader, or a picture its encoder: 100 ms.
 ///
-/// After a pause the encoder hands out what was left in it, stamped with the time before the pause. Sent, it would be
-/// heard, and would teach the far side's jitter buffer a delay as long as the pause.
+/// After a pause the encoder of the sound hands out what was left in it, stamped with the time before the pause. Sent, it
+/// would be heard, and would teach the far side's jitter buffer a delay as long as the pause.
 const STALE: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
 /// A switch that streaming threads look at.
@@ -137,7 +137,7 @@ fn is_too_soon(time: gst::ClockTime, next: gst::ClockTime) -> bool {
     time < next && next <= time + gst::ClockTime::SECOND
 }
 
-/// Drops at `pad` what is left over from before a pause, and what has no time.
+/// Drops at `pad` what is over 100 ms late, such as what is left over from before a pause, and what has no time.
 pub(super) fn drop_stale(pad: &gst::Pad) {
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         if info.buffer().is_some_and(|buffer| is_stale(pad, buffer)) { swallow(info) } else { gst::PadProbeReturn::Ok }

@@ -237,7 +237,7 @@ impl Member {
         let state = match () {
             () if self.gone.is_some() => MemberState::Left,
             () if !self.is_back && self.attempts.iter().any(Attempt::is_up) => MemberState::Connected,
-            () if self.attempts.iter().any(|attempt| !attempt.is_up() || !self.is_back) => MemberState::Connecting,
+            () if self.attempts.iter().any(|attempt| !attempt.is_up()) => MemberState::Connecting,
             () if self.is_too_many => MemberState::TooMany,
             () => MemberState::Here,
         };

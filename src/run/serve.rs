@@ -27,9 +27,8 @@ pub fn serve(options: Options, out: &mut impl Write) -> Result<(), ServerError> 
         Signals::new()?
     };
     let is_by_acme = matches!(options.settings.tls, Tls::Acme { .. });
-    let doubts = server::doubts(&options);
-    let mut server = Server::start(options)?;
-    for server::Doubt { message, hint, .. } in doubts {
+    let mut server = Server::start(options.clone())?;
+    for server::Doubt { message, hint, .. } in server::doubts(&options) {
         tracing::warn!("{message}: {hint}");
     }
     notify(&[NotifyState::Ready]);

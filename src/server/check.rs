@@ -25,28 +25,32 @@ pub struct Check {
 pub enum Finding {
     /// Good, in these words.
     Good(String),
-    /// Not as it had better be.
-    Doubtful(Doubt),
+    /// Not as it had better be, in one way at least.
+    Doubtful(Vec<Doubt>),
 }
 
 /// Looks at everything that a server needs from the system.
 pub fn check(options: &Options) -> Vec<Check> {
     let settings = &options.settings;
-    let good = |how: Result<String, ServerError>, doubt: Option<Doubt>| {
-        how.map(|how| doubt.map_or(Finding::Good(how), Finding::Doubtful))
+    let good = |how: Result<String, ServerError>, doubts: fn(&Options) -> Vec<Doubt>| {
+        how.map(|how| match doubts(options) {
+            none if none.is_empty() => Finding::Good(how),
+            doubts => Finding::Doubtful(doubts),
+        })
     };
-    let connections = format!("{} at once", settings.limits.connections);
+    let (_, room) = listen::file_limit();
+    let connections = format!("{} at once", settings.limits.connections.min(room));
     let mut checks = vec![
-        Check { what: "state folder", outcome: good(state(&options.state), None) },
-        Check { what: "certificate", outcome: good(certificate(options), doubts::certificate(options)) },
+        Check { what: "state folder", outcome: good(state(&options.state), |_| Vec::new()) },
+        Check { what: "certificate", outcome: good(certificate(options), doubts::certificate) },
         Check { what: "port", outcome: port(options) },
-        Check { what: "connections", outcome: good(Ok(connections), doubts::connections(options)) },
+        Check { what: "connections", outcome: good(Ok(connections), doubts::connections) },
     ];
     if settings.metrics.is_some() {
         checks.push(Check { what: "metrics", outcome: metrics(options) });
     }
     if settings.turn.is_some() {
-        checks.push(Check { what: "turn secret", outcome: good(turn(options), doubts::turn(options)) });
+        checks.push(Check { what: "turn secret", outcome: good(turn(options), doubts::turn) });
     }
     checks
 }
@@ -56,7 +60,7 @@ fn served(what: &'static str, place: impl std::fmt::Display) -> Finding {
     let message = format!("{place} is served by twocan already: a second one cannot start there");
     let hint =
         format!("stop that one first, unless it is the one that you mean to restart; or choose another --{what}");
-    Finding::Doubtful(Doubt { what, message, hint })
+    Finding::Doubtful(vec![Doubt { what, message, hint }])
 }
 
 /// Whether files can be made in the folder, or in the one that it would be made in.

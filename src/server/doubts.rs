@@ -1,8 +1,8 @@
 //! What a server starts with all the same, and whoever runs it had better know.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{os::unix::fs::PermissionsExt, path::Path};
 
-use super::{Limits, Options, Tls, certificate::is_authority, listen};
+use super::{Limits, Options, Tls, certificate, listen};
 
 /// Something that had better be otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,47 +15,46 @@ pub struct Doubt {
     pub hint: String,
 }
 
-/// What there is to be said of a server that starts so.
+/// What there is to be said of a server that has started so.
 pub fn doubts(options: &Options) -> Vec<Doubt> {
-    // Nobody has asked for what is so unless said.
-    let is_asked_for = options.settings.limits.connections != Limits::default().connections;
-    let connections = connections(options).filter(|_| is_asked_for);
-    certificate(options).into_iter().chain(turn(options)).chain(connections).collect()
+    [certificate(options), turn(options), connections(options)].into_iter().flatten().collect()
 }
 
-/// Of the certificate's files.
-pub(super) fn certificate(options: &Options) -> Option<Doubt> {
-    let Tls::Files { certificate, key } = &options.settings.tls else { return None };
-    readable_by_all("certificate", "the private key", key).or_else(|| {
-        fs::read(certificate).is_ok_and(|content| is_authority(&content)).then(|| Doubt {
-            what: "certificate",
-            message: format!(
-                "{} is an authority's (CA:TRUE): programs that check it refuse it as a server's",
-                certificate.display()
-            ),
-            hint: "make one that is for a server alone: openssl req -x509 does with -addext basicConstraints=critical,CA:FALSE \
-                   and -addext subjectAltName=DNS:NAME"
-                .into(),
-        })
-    })
+/// Of the certificate's files, which are good.
+pub(super) fn certificate(options: &Options) -> Vec<Doubt> {
+    let Tls::Files { certificate, key } = &options.settings.tls else { return Vec::new() };
+    let of_authority = certificate::is_authority(certificate).then(|| Doubt {
+        what: "certificate",
+        message: format!(
+            "{} is an authority's (CA:TRUE): programs that check it refuse it as a server's",
+            certificate.display()
+        ),
+        hint: "make one that is for a server alone: openssl req -x509 does with -addext basicConstraints=critical,CA:FALSE \
+               and -addext subjectAltName=DNS:NAME"
+            .into(),
+    });
+    readable_by_all("certificate", "the private key", key).into_iter().chain(of_authority).collect()
 }
 
 /// Of the secret that is shared with TURN servers.
-pub(super) fn turn(options: &Options) -> Option<Doubt> {
-    let turn = options.settings.turn.as_ref()?;
-    readable_by_all("turn secret", "the TURN secret", &turn.secret_file)
+pub(super) fn turn(options: &Options) -> Vec<Doubt> {
+    let turn = options.settings.turn.iter();
+    turn.filter_map(|turn| readable_by_all("turn secret", "the TURN secret", &turn.secret_file)).collect()
 }
 
 /// Of how many the system lets be connected at once.
-pub(super) fn connections(options: &Options) -> Option<Doubt> {
+pub(super) fn connections(options: &Options) -> Vec<Doubt> {
     let (wanted, (files, room)) = (options.settings.limits.connections, listen::file_limit());
-    (wanted > room).then(|| Doubt {
+    // Nobody has asked for what is so unless said.
+    let is_asked_for = wanted != Limits::default().connections;
+    let doubt = (is_asked_for && wanted > room).then(|| Doubt {
         what: "connections",
         message: format!("max-connections is {wanted}, but {files} open files are the limit here, enough for {room}"),
         hint: format!(
             "raise the limit (LimitNOFILE= in the systemd unit, else ulimit -Hn), or set max-connections = {room}"
         ),
-    })
+    });
+    doubt.into_iter().collect()
 }
 
 /// A group may well be meant to read it.

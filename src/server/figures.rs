@@ -32,11 +32,10 @@ const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
 /// Whether the figures have a place of their own, which is not where the server itself listens.
 pub(super) fn apart(Options { settings, listen, port, .. }: &Options) -> Result<(), ServerError> {
     let Some(address) = settings.metrics.filter(|address| address.port() == *port && *port != 0) else { return Ok(()) };
-    let is_everywhere = |ip: &IpAddr| ip.is_unspecified();
-    let meets = listen.is_empty()
-        || is_everywhere(&address.ip())
-        || listen.iter().any(|ip| is_everywhere(ip) || *ip == address.ip());
-    if meets { Err(ServerError::FiguresAtServer { address }) } else { Ok(()) }
+    // Every address of IPv6 is most often every one of IPv4 too.
+    let covers = |ip: IpAddr, other: IpAddr| ip == other || (ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4()));
+    let meets = |ip: &IpAddr| covers(*ip, address.ip()) || covers(address.ip(), *ip);
+    if listen.is_empty() || listen.iter().any(meets) { Err(ServerError::FiguresAtServer { address }) } else { Ok(()) }
 }
 
 /// Binds the port for the figures alone; to be called inside the runtime.
@@ -96,6 +95,27 @@ mod tests {
     use std::io;
 
     use super::*;
+    use crate::server::Settings;
+
+    #[test]
+    fn a_place_for_the_figures_is_where_the_server_does_not_listen() {
+        for (listen, figures, is_apart) in [
+            ("127.0.0.1", "127.0.0.1", false),
+            ("127.0.0.1", "0.0.0.0", false),
+            ("127.0.0.1", "::", false),
+            ("0.0.0.0", "127.0.0.1", false),
+            ("::", "127.0.0.1", false),
+            ("::", "::1", false),
+            ("127.0.0.1", "127.0.0.2", true),
+            ("0.0.0.0", "::1", true),
+            ("::1", "0.0.0.0", true),
+        ] {
+            let metrics = Some(SocketAddr::new(figures.parse().unwrap(), 9));
+            let settings = Settings { metrics, ..Settings::default() };
+            let options = Options { listen: vec![listen.parse().unwrap()], port: 9, state: "".into(), settings };
+            assert_eq!(apart(&options).is_ok(), is_apart, "{listen} and {figures}");
+        }
+    }
 
     #[tokio::test]
     async fn a_taken_port_for_the_figures_is_named() {

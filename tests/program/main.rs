@@ -126,8 +126,9 @@ fn a_wrong_flag_is_code_2() {
         (&["talk", "--server", "nonsense"], "not a web address", "--help"),
         (&["serve", "--origin", "https://site.example/talk"], "nothing behind it", "--help"),
         (&["call", "bob", "--as", "bob"], "call yourself", "another name"),
-        (&["find", ""], "nobody to be found", "a name or login"),
-        (&["find", " ", "--call"], "nobody to be found", "a name or login"),
+        (&["find", ""], "nobody is meant; give a name or login", "--help"),
+        (&["find", " ", "--call"], "nobody is meant; give a name or login", "--help"),
+        (&["call", "--find", " "], "nobody is meant; give a name or login", "--help"),
         (&["find", "anna", "--mic", "none"], "--call", "it goes: twocan find"),
     ] {
         assert_fails(&Home::new().run(arguments), 2, what, hint);

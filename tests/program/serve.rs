@@ -235,7 +235,7 @@ fn a_check_says_that_all_is_well_and_leaves_nothing_behind() {
     let turn = ["--turn", "turn:turn.example", "--turn-secret-file", &secret];
     let ran = home.check(&[&["--port", "0", "--metrics", "127.0.0.1:0"], &turn[..]].concat());
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{}", ran.out);
-    for what in ["settings", "state folder", "certificate", "port", "metrics", "turn secret"] {
+    for what in ["settings", "state folder", "certificate", "port", "connections", "metrics", "turn secret"] {
         assert!(ran.out.lines().any(|line| line.starts_with(&format!("good  {what}: "))), "{what}: {}", ran.out);
     }
     assert!(!ran.out.contains("hush"));
@@ -283,8 +283,9 @@ fn a_check_beside_the_running_server_knows_it() {
 /// A line that warns of this thing, and one that says what to do.
 #[track_caller]
 fn assert_doubts(ran: &Ran, what: &str, message: &str, hint: &str) {
-    let mut lines = ran.out.lines().skip_while(|line| !line.starts_with(&format!("warn  {what}: ")));
-    assert!(lines.next().is_some_and(|line| line.contains(message)), "{what}: {}", ran.out);
+    let of_it = |line: &str| line.starts_with(&format!("warn  {what}: ")) && line.contains(message);
+    let mut lines = ran.out.lines().skip_while(|line| !of_it(line));
+    assert!(lines.next().is_some(), "{what}: {}", ran.out);
     let said = lines.next().and_then(|line| line.strip_prefix("      hint: "));
     assert!(said.is_some_and(|line| line.contains(hint)), "{what}: {}", ran.out);
 }
@@ -308,6 +309,7 @@ fn a_check_does_not_call_good_what_only_starts_and_the_start_says_it_too() {
     let secret = home.write("secret", "hush\n");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
     let (certificate, key) = certificate(&home, true);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let flags = ["--turn", "turn:turn.example", "--turn-secret-file", &secret, "--certificate", &certificate];
     // More than any system has room for, even where open files have no limit.
     let most = usize::MAX.to_string();
@@ -316,12 +318,15 @@ fn a_check_does_not_call_good_what_only_starts_and_the_start_says_it_too() {
     let ran = home.check(&[&["--port", "0"], &flags[..]].concat());
     assert_eq!(ran.code, Some(0), "{}", ran.out);
     assert_doubts(&ran, "turn secret", "everybody on this machine can read it", "chmod o-r");
+    assert_doubts(&ran, "certificate", "k.pem holds the private key", "chmod o-r");
     assert_doubts(&ran, "certificate", "CA:TRUE", "CA:FALSE");
     assert_doubts(&ran, "connections", &too_many, "LimitNOFILE");
     let service = Service::start(&home, &flags);
     service.signal("-TERM");
     let (_, log) = service.end();
-    for said in ["everybody on this machine can read it: chmod o-r", "CA:TRUE", &too_many] {
+    let [open_secret, open_key] =
+        [&secret, &key].map(|path| format!("everybody on this machine can read it: chmod o-r {path}"));
+    for said in [&open_secret, &open_key, "CA:TRUE", &too_many] {
         assert_eq!(log.lines().filter(|line| line.contains(said)).count(), 1, "{said}: {log}");
     }
 }

@@ -52,9 +52,17 @@ impl Way {
 
     /// What is typed elsewhere to call who waits as `name` here.
     pub(super) fn command_for(&self, name: &str, server: &Origin) -> String {
-        match self {
-            Self::Session(_) => format!("twocan call {} --server {server}", quoted(name)),
-            Self::Directory(_) => format!("twocan find {} --call --server {server}", quoted(name)),
+        let (command, flags) = match self {
+            Self::Session(_) => ("call", format!("--server {server}")),
+            Self::Directory(_) => ("find", format!("--call --server {server}")),
+        };
+        let word = quoted(name);
+        // It would be taken for a flag.
+        let is_like_flag = name.starts_with('-');
+        if is_like_flag {
+            format!("twocan {command} {flags} -- {word}")
+        } else {
+            format!("twocan {command} {word} {flags}")
         }
     }
 
@@ -97,7 +105,7 @@ impl Way {
 /// One word of a shell.
 fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "._@:/+-".contains(c);
-    let is_word = !text.starts_with('-') && !text.is_empty() && text.chars().all(is_plain);
+    let is_word = !text.is_empty() && text.chars().all(is_plain);
     if is_word { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
@@ -110,6 +118,7 @@ fn random_uid(seed: u64) -> Result<PeerUid, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Cli, Command};
 
     #[test]
     fn whoever_is_to_call_types_one_word_for_the_name() {
@@ -121,5 +130,12 @@ mod tests {
         let (way, shown) = Way::to(Who::Listed("Tim B.".into()), None, Gate::Closed).unwrap();
         let server = "https://host:8443".parse().unwrap();
         assert_eq!(way.command_for(&shown, &server), "twocan find 'Tim B.' --call --server https://host:8443");
+        let command = way.command_for("-x", &server);
+        assert_eq!(command, "twocan find --call --server https://host:8443 -- -x");
+        let read = Cli::read(command.split(' ').map(Into::into)).unwrap().command;
+        assert!(matches!(read, Some(Command::Find(find)) if find.text == "-x" && find.call));
+        let (way, _) = Way::to(Who::Anybody, None, Gate::Closed).unwrap();
+        let read = Cli::read(way.command_for("-x", &server).split(' ').map(Into::into)).unwrap().command;
+        assert!(matches!(read, Some(Command::Call(call)) if call.uid == Some("-x".parse().unwrap())));
     }
 }

@@ -194,9 +194,11 @@ fn until(chain: &[CertificateDer]) -> Result<SystemTime, CertificateProblem> {
     }
 }
 
-/// Whether the first certificate is an authority's.
-pub(in crate::server) fn is_authority(text: &[u8]) -> bool {
-    let first = chain(text).ok().and_then(|chain| chain.into_iter().next());
+/// Whether the first certificate in this file is an authority's.
+pub(in crate::server) fn is_authority(path: &Path) -> bool {
+    // What is no file gives what is in it once, and that was read already.
+    let content = path.is_file().then(|| read(path).ok()).flatten();
+    let first = content.and_then(|content| chain(&content).ok()).and_then(|chain| chain.into_iter().next());
     first.is_some_and(|first| x509_parser::parse_x509_certificate(&first).is_ok_and(|(_, parsed)| parsed.is_ca()))
 }
 
