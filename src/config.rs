@@ -20,7 +20,10 @@ pub use self::{
     serve::{AllowedOrigin, NotASite, ServeSettings},
     wording::plain,
 };
-use crate::invite::Origin;
+use crate::{
+    invite::Origin,
+    media::{Choice, Kind},
+};
 
 /// The longest config file that is read: 64 KiB.
 const FILE_LIMIT: u64 = 64 * 1024;
@@ -46,11 +49,14 @@ pub struct Config {
     #[serde(rename = "relay-only")]
     pub relay_only: bool,
     /// The microphone: a name, `auto`, `test` or `none`.
-    pub microphone: Option<String>,
+    #[serde(deserialize_with = "microphone")]
+    pub microphone: Option<Choice>,
     /// The camera: a name, `auto`, `test` or `none`.
-    pub camera: Option<String>,
+    #[serde(deserialize_with = "camera")]
+    pub camera: Option<Choice>,
     /// The speaker: a name, `auto`, `test` or `none`.
-    pub speaker: Option<String>,
+    #[serde(deserialize_with = "speaker")]
+    pub speaker: Option<Choice>,
     /// What is for `twocan serve` alone.
     pub serve: ServeSettings,
 }
@@ -159,6 +165,23 @@ fn origin<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Or
     text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
+fn microphone<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Choice>, D::Error> {
+    device(Kind::Microphone, deserializer)
+}
+
+fn camera<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Choice>, D::Error> {
+    device(Kind::Camera, deserializer)
+}
+
+fn speaker<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Choice>, D::Error> {
+    device(Kind::Speaker, deserializer)
+}
+
+fn device<'de, D: serde::Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Option<Choice>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Choice::of(kind, &text).map(Some).map_err(serde::de::Error::custom)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
@@ -194,9 +217,8 @@ password = "hunter2"
         assert_eq!(config.stun.unwrap().address(), "stun://stun.example:3478");
         assert_eq!(config.turn[0].address().as_str(), "turn://me:hunter2@turn.example:3479");
         assert_eq!((config.ca, config.relay_only), (Some("ca.pem".into()), true));
-        assert_eq!(config.microphone.as_deref(), Some("Yeti"));
-        assert_eq!(config.camera.as_deref(), Some("none"));
-        assert_eq!(config.speaker.as_deref(), Some("auto"));
+        assert_eq!(config.microphone, Some(Choice::Named("Yeti".into())));
+        assert_eq!((config.camera, config.speaker), (Some(Choice::None), Some(Choice::Auto)));
     }
 
     #[test]
@@ -215,6 +237,9 @@ password = "hunter2"
             ("stun = \"http://x\"", "line 1: a STUN server is stun:HOST[:PORT]"),
             ("stun = [\"stun:a\"]", "line 1: invalid type: sequence"),
             ("[[turn]]\nurl = \"turn:h\"\nuser = \"u\"", "missing field `password`"),
+            ("port = 1\ncamera = 'test:pinkish'", "config.toml, line 2: there is no test camera \"pinkish\""),
+            ("microphone = 'test:1'", "line 1: there is no test microphone"),
+            ("speaker = 'test:1'", "line 1: there is no test speaker"),
             ("port = ", "line 1: "),
         ] {
             let error = parsed(text).unwrap_err().to_string();

@@ -215,9 +215,9 @@ fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, E
         socket::trust_also(authority)?;
     }
     Ok(media::Options {
-        microphone: choice(Kind::Microphone, flags.mic.as_ref().or(config.microphone.as_ref()))?,
-        camera: choice(Kind::Camera, flags.camera.as_ref().or(config.camera.as_ref()))?,
-        speaker: choice(Kind::Speaker, flags.speaker.as_ref().or(config.speaker.as_ref()))?,
+        microphone: choice(Kind::Microphone, flags.mic.as_ref(), config.microphone)?,
+        camera: choice(Kind::Camera, flags.camera.as_ref(), config.camera)?,
+        speaker: choice(Kind::Speaker, flags.speaker.as_ref(), config.speaker)?,
         window: match flags.window {
             cli::Window::Auto => Choice::Auto,
             cli::Window::Test => Choice::Test(None),
@@ -231,8 +231,8 @@ fn media_options(flags: &cli::Media, config: Config) -> Result<media::Options, E
     })
 }
 
-fn choice(kind: Kind, text: Option<&String>) -> Result<Choice, Error> {
-    Ok(text.map(|text| Choice::of(kind, text)).transpose()?.unwrap_or_default())
+fn choice(kind: Kind, flag: Option<&String>, settled: Option<Choice>) -> Result<Choice, Error> {
+    Ok(flag.map(|text| Choice::of(kind, text)).transpose()?.or(settled).unwrap_or_default())
 }
 
 fn server_options(host: Host, config: &Config, common: &Common) -> Result<server::Options, Error> {

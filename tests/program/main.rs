@@ -144,10 +144,11 @@ fn a_test_device_that_there_is_none_of_is_told_before_anything_begins() {
         (["--camera", "test:pinkish"], "no test camera \"pinkish\"", "red, green, blue"),
         (["--mic", "test:abc"], "no test microphone \"abc\"", "20 to 8000"),
         (["--speaker", "test:x"], "no test speaker \"x\"", "or test"),
-        (["--config", file.to_str().unwrap()], "no test camera \"pinkish\"", "red, green, blue"),
     ] {
         assert_fails(&home.run(&[&["talk", "tim"][..], &flags].concat()), 2, what, hint);
     }
+    let ran = home.run(&["talk", "tim", "--config", file.to_str().unwrap()]);
+    assert_fails(&ran, 3, "config.toml, line 1: there is no test camera \"pinkish\"", "correct that line");
     assert!(!home.state().exists(), "nothing was made");
 }
 
