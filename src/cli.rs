@@ -139,7 +139,7 @@ pub struct Call {
     #[arg(long = "as", value_name = "NAME")]
     pub name: Option<PeerUid>,
     /// The same as `twocan find TEXT --call`
-    #[arg(long, value_name = "TEXT", hide = true, conflicts_with_all = ["uid", "name", "listed"], value_parser = some)]
+    #[arg(long, value_name = "TEXT", hide = true, conflicts_with_all = ["uid", "name", "listed"], value_parser = not_blank)]
     pub find: Option<String>,
     /// Be in the server's directory under this name, and wait for whoever calls
     #[arg(long, value_name = "NAME", conflicts_with_all = ["uid", "name"])]
@@ -259,7 +259,7 @@ const OF_A_CALL: [&str; 10] =
   twocan find anna --json                        one JSON object a line, for scripts")]
 pub struct Find {
     /// A name or login, or the beginning of one
-    #[arg(value_name = "TEXT", value_parser = some)]
+    #[arg(value_name = "TEXT", value_parser = not_blank)]
     pub text: String,
     /// Call who is found, if it is one person
     #[arg(long)]
@@ -331,13 +331,11 @@ pub struct Serve {
 }
 
 /// A text that is not blank.
-fn some(text: &str) -> Result<String, &'static str> {
-    let text = text.to_owned();
+fn not_blank(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() {
-        Err("nobody is meant; give a name or login, or the beginning of one")
-    } else {
-        Ok(text)
+        return Err("nobody is meant; give a name or login, or the beginning of one");
     }
+    Ok(text.to_owned())
 }
 
 /// How the log is written.
