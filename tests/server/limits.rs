@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, SinkExt, Stream, StreamExt, stream::FuturesUnordered};
 use tokio::{
-    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
     time::Instant,
 };
@@ -235,6 +235,12 @@ async fn asked_for_a_socket(running: &Running) -> (TcpStream, String) {
     let request = "GET /ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
         sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
     tcp.write_all(request.as_bytes()).await.unwrap();
+    let head = head(&mut tcp).await;
+    (tcp, head)
+}
+
+/// The head of the next answer, in lower case, or as much of it as comes.
+async fn head(tcp: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match within(SOON, "an answer", tcp.read_u8()).await {
@@ -242,7 +248,7 @@ async fn asked_for_a_socket(running: &Running) -> (TcpStream, String) {
             Err(_) => break,
         }
     }
-    (tcp, String::from_utf8(head).unwrap().to_lowercase())
+    String::from_utf8(head).unwrap().to_lowercase()
 }
 
 #[tokio::test]
@@ -413,12 +419,12 @@ async fn an_address_may_say_so_much_in_all() {
 async fn requests_on_one_connection_are_counted_and_those_for_links_most() {
     // For forty links at a stroke, and ten more each second that this takes.
     let running = Running::limited(|limits| limits.address_messages = 400);
-    let mut tcp = BufStream::new(running.tcp().await);
+    let mut tcp = running.tcp().await;
     let (mut answered, mut refused) = (0, 0);
     // One after the other: a reset would take answers with it that have not been read yet.
     let asking = async {
         let request = b"GET /s/aaaaaaaa HTTP/1.1\r\nhost: localhost\r\n\r\n";
-        while tcp.write_all(request).await.is_ok() && tcp.flush().await.is_ok() {
+        while tcp.write_all(request).await.is_ok() {
             match status(&mut tcp).await {
                 Some(404) => answered += 1,
                 Some(429) => refused += 1,
@@ -432,18 +438,12 @@ async fn requests_on_one_connection_are_counted_and_those_for_links_most() {
     assert_eq!(refused, 1);
 }
 
-/// The status of the next response, whose body is read too; none if the connection ends before that.
-async fn status(from: &mut (impl AsyncBufRead + Unpin)) -> Option<u16> {
-    let (mut head, mut length) = (String::new(), 0);
-    while !head.ends_with("\r\n\r\n") {
-        let start = head.len();
-        from.read_line(&mut head).await.ok().filter(|read| *read > 0)?;
-        let line = head[start..].to_lowercase();
-        if let Some(said) = line.strip_prefix("content-length:") {
-            length = said.trim().parse().unwrap();
-        }
-    }
-    from.read_exact(&mut vec![0; length]).await.ok()?;
+/// The status of the next answer, whose body is read too; none if the connection ends before that.
+async fn status(tcp: &mut TcpStream) -> Option<u16> {
+    let head = head(tcp).await;
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |said| said.parse().unwrap());
+    tcp.read_exact(&mut vec![0; length]).await.ok()?;
     head.split(' ').nth(1)?.parse().ok()
 }
 
